@@ -1,2 +1,17 @@
-//! placeholder
-fn main() {}
+//! `codex-plus`: a local proxy between a coding agent and its model provider.
+//!
+//! The binary holds the command line, the settings layers, the daemon and the log; the line
+//! itself lives in `codex-plus-proxy`.
+
+mod cli;
+mod commands;
+mod daemon;
+mod environment;
+mod log;
+mod output;
+mod serve;
+mod settings;
+
+fn main() -> std::process::ExitCode {
+    commands::run()
+}

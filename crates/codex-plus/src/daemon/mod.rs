@@ -1,0 +1,17 @@
+//! The proxy as a background process: its state folder, its lock, and finding it again.
+
+mod instance;
+mod lock;
+mod port;
+mod probe;
+mod spawn;
+mod state;
+mod stop;
+
+pub(crate) use instance::{Instance, remove_pid_file};
+pub(crate) use lock::{Lock, Locked};
+pub(crate) use port::{Owner, owner};
+pub(crate) use probe::{Health, Probe};
+pub(crate) use spawn::{DETACHED_FLAG, Spawned, detach, let_go_of_stderr, spawn};
+pub(crate) use state::StateDir;
+pub(crate) use stop::{Stopped, stop};

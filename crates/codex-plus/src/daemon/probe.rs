@@ -1,0 +1,85 @@
+//! Asks a port who it is: a few lines of HTTP/1.1 over loopback, with limits.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::instance::reachable;
+
+/// The longest answer that is read.
+const LONGEST: u64 = 256 * 1024;
+/// A healthy proxy answers in well under a millisecond; a busy machine may take longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What listens at an address.
+#[derive(Debug)]
+pub(crate) enum Health {
+    /// Nothing does.
+    Free,
+    /// A codex-plus; this is what `/codex-plus/status` says.
+    CodexPlus(Value),
+    /// Something else, or something that does not answer.
+    Other,
+}
+
+/// Asks one address.
+#[derive(Debug, Clone)]
+pub(crate) struct Probe {
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+impl Probe {
+    /// A probe of `listen`; the token is what `guard.token` asks for.
+    pub(crate) fn new(listen: SocketAddr, token: Option<&str>) -> Self {
+        Self {
+            address: reachable(listen),
+            token: token.map(ToOwned::to_owned),
+        }
+    }
+
+    /// Whether `/health` says healthy.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.get("/health")
+            .is_some_and(|answer| answer.get("status").and_then(Value::as_str) == Some("healthy"))
+    }
+
+    /// Who listens there.
+    pub(crate) fn ask(&self) -> Health {
+        if TcpStream::connect_timeout(&self.address, PATIENCE).is_err() {
+            return Health::Free;
+        }
+        match self.get("/codex-plus/status") {
+            Some(status) if status.get("name").and_then(Value::as_str) == Some("codex-plus") => {
+                Health::CodexPlus(status)
+            }
+            _ => Health::Other,
+        }
+    }
+
+    /// A GET whose answer is a JSON object with status 200.
+    fn get(&self, path: &str) -> Option<Value> {
+        let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.set_write_timeout(Some(PATIENCE)).ok()?;
+        let token = self
+            .token
+            .as_ref()
+            .map(|token| format!("x-codex-plus-token: {token}\r\n"))
+            .unwrap_or_default();
+        // HTTP/1.0: the answer ends with the connection, so no framing has to be read.
+        let request = format!(
+            "GET {path} HTTP/1.0\r\nhost: {}\r\n{token}connection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.take(LONGEST).read_to_end(&mut answer).ok()?;
+        let answer = String::from_utf8(answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split_ascii_whitespace().nth(1)?;
+        (status == "200").then(|| serde_json::from_str(body).ok())?
+    }
+}

@@ -1,0 +1,104 @@
+//! The state folder and the files in it.
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::environment::{Environment, STATE_DIR};
+
+/// Where the daemon keeps its pid, log and lock.
+#[derive(Debug, Clone)]
+pub(crate) struct StateDir {
+    folder: PathBuf,
+    /// Chosen by the user rather than by XDG: an existing folder's mode is then theirs.
+    chosen: bool,
+}
+
+impl StateDir {
+    /// The folder of the flag, of the environment, or of XDG.
+    pub(crate) fn resolve(flag: Option<&Path>, env: &Environment) -> anyhow::Result<Self> {
+        let chosen = flag
+            .map(|path| env.cwd.join(path))
+            .or_else(|| env.path(STATE_DIR));
+        if let Some(folder) = chosen {
+            let chosen = true;
+            return Ok(Self { folder, chosen });
+        }
+        let folder = env.default_state_dir().context(
+            "no folder for the daemon's state: HOME is not set; set it or pass --state-dir DIR",
+        )?;
+        let chosen = false;
+        Ok(Self { folder, chosen })
+    }
+
+    /// Makes the folder, readable by its owner only, and checks that it is ours.
+    pub(crate) fn ensure(&self) -> anyhow::Result<()> {
+        let shown = self.folder.display();
+        let existed = self.folder.is_dir();
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+            .with_context(|| {
+                format!("cannot make the state folder {shown}; choose another with --state-dir")
+            })?;
+        let meta = self
+            .folder
+            .metadata()
+            .with_context(|| format!("cannot look at {shown}"))?;
+        let me = rustix::process::geteuid();
+        if meta.uid() != me.as_raw() && !me.is_root() {
+            bail!(
+                "the state folder {shown} belongs to another user; choose another with --state-dir"
+            );
+        }
+        if existed && !self.chosen && meta.mode() & 0o077 != 0 {
+            use std::os::unix::fs::PermissionsExt as _;
+            let private = std::fs::Permissions::from_mode(0o700);
+            std::fs::set_permissions(&self.folder, private)
+                .with_context(|| format!("cannot make {shown} private"))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn pid_file(&self) -> PathBuf {
+        self.folder.join("proxy.pid")
+    }
+
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.folder.join("proxy.log")
+    }
+
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.folder.join("proxy.lock")
+    }
+
+    pub(crate) fn instance_file(&self) -> PathBuf {
+        self.folder.join("proxy.json")
+    }
+}
+
+/// Replaces a small file in one step, readable by its owner only.
+pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}", std::process::id()));
+    let draft = PathBuf::from(draft);
+    let _ = std::fs::remove_file(&draft);
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| std::fs::rename(&draft, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    written
+}

@@ -1,0 +1,20 @@
+//! The log: one bounded queue, one thread that writes.
+//!
+//! Exchange lines and tracing events go through the same queue, so the file's order is theirs.
+//! Whoever logs never waits: a full queue drops the line and counts it.
+
+mod entry;
+mod exchange;
+mod install;
+mod pipe;
+mod render;
+mod rotating;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use exchange::ExchangeLog;
+pub(crate) use install::install;
+pub(crate) use pipe::{Guard, Pipe, Sinks};
+pub(crate) use render::human_bytes;
+pub(crate) use render::human_time;
+pub(crate) use rotating::{Rotating, numbered};

@@ -1,0 +1,234 @@
+//! From an entry to its line, as text or as JSON.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use codex_plus_proxy::ExchangeRecord;
+use serde_json::{Map, Value as Json, json};
+use tracing::Level;
+
+use crate::settings::LogFormat;
+
+use super::entry::{Entry, Event, Value};
+
+/// Appends the line of `entry`, its newline included.
+pub(crate) fn render(entry: &Entry, format: LogFormat, colour: bool, out: &mut String) {
+    match (entry, format) {
+        (Entry::Flush(_), _) => return,
+        (Entry::Event(event), LogFormat::Text) => event_text(event, colour, out),
+        (Entry::Event(event), LogFormat::Json) => event_json(event, out),
+        (
+            Entry::Exchange {
+                level,
+                record,
+                ended,
+            },
+            LogFormat::Text,
+        ) => {
+            head(*ended, *level, "exchange", colour, out);
+            exchange_text(record, out);
+        }
+        (
+            Entry::Exchange {
+                level,
+                record,
+                ended,
+            },
+            LogFormat::Json,
+        ) => {
+            exchange_json(*ended, *level, record, out);
+        }
+    }
+    out.push('\n');
+}
+
+fn stamp(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time)
+        .map(|time| format!("{time:.3}"))
+        .unwrap_or_default()
+}
+
+/// `time LEVEL name`
+fn head(time: SystemTime, level: Level, name: &str, colour: bool, out: &mut String) {
+    let time = stamp(time);
+    if colour {
+        let code = match level {
+            Level::ERROR => 31,
+            Level::WARN => 33,
+            Level::INFO => 32,
+            _ => 34,
+        };
+        let _ = write!(
+            out,
+            "\x1b[2m{time}\x1b[0m \x1b[{code}m{level}\x1b[0m \x1b[1m{name}\x1b[0m"
+        );
+    } else {
+        let _ = write!(out, "{time} {level} {name}");
+    }
+}
+
+fn event_text(event: &Event, colour: bool, out: &mut String) {
+    head(event.time, event.level, &event.target, colour, out);
+    for (name, value) in &event.fields {
+        out.push(' ');
+        match (*name, value) {
+            ("message", Value::Text(text)) => escape(text, out),
+            (name, value) => {
+                let _ = write!(out, "{name}=");
+                match value {
+                    Value::Text(text) => quoted(text, out),
+                    Value::Unsigned(n) => drop(write!(out, "{n}")),
+                    Value::Signed(n) => drop(write!(out, "{n}")),
+                    Value::Float(n) => drop(write!(out, "{n}")),
+                    Value::Bool(b) => drop(write!(out, "{b}")),
+                }
+            }
+        }
+    }
+}
+
+fn exchange_text(record: &ExchangeRecord, out: &mut String) {
+    let _ = write!(out, " id={} {}", record.id, record.transport.as_str());
+    if let Some(turn) = record.turn {
+        let _ = write!(out, " {turn}");
+    }
+    out.push(' ');
+    quoted(&record.method, out);
+    out.push(' ');
+    quoted(&record.path, out);
+    match record.status {
+        Some(status) => drop(write!(out, " {status}")),
+        None => out.push_str(" -"),
+    }
+    let (bytes_in, bytes_out) = (human_bytes(record.bytes_in), human_bytes(record.bytes_out));
+    let _ = write!(out, " in={bytes_in} out={bytes_out}");
+    if let Some(first) = record.timings.upstream_first_byte {
+        let _ = write!(out, " first={}", human_time(first));
+    }
+    let total = human_time(record.timings.total);
+    let added = human_time(record.timings.added());
+    let _ = write!(out, " total={total} added={added}");
+    if let Some(session) = &record.session {
+        out.push_str(" session=");
+        quoted(session, out);
+    }
+    let _ = write!(out, " outcome={}", record.outcome.as_str());
+    if let Some(reason) = &record.reason {
+        out.push_str(" reason=");
+        quoted(reason, out);
+    }
+}
+
+fn event_json(event: &Event, out: &mut String) {
+    let mut line = json_head(event.time, event.level, &event.target);
+    for (name, value) in &event.fields {
+        let value = match value {
+            Value::Text(text) => json!(text),
+            Value::Unsigned(n) => json!(n),
+            Value::Signed(n) => json!(n),
+            Value::Float(n) => json!(n),
+            Value::Bool(b) => json!(b),
+        };
+        line.insert((*name).to_owned(), value);
+    }
+    let _ = write!(out, "{}", Json::Object(line));
+}
+
+fn json_head(time: SystemTime, level: Level, name: &str) -> Map<String, Json> {
+    let mut line = Map::new();
+    line.insert("time".into(), stamp(time).into());
+    line.insert("level".into(), level.as_str().into());
+    line.insert("name".into(), name.into());
+    line
+}
+
+/// Times in JSON are milliseconds with fractions, sizes are bytes.
+fn exchange_json(ended: SystemTime, level: Level, record: &ExchangeRecord, out: &mut String) {
+    let ms = |span: Duration| json!(span.as_micros() as f64 / 1000.0);
+    let maybe = |span: Option<Duration>| span.map_or(Json::Null, ms);
+    let mut line = json_head(ended, level, "exchange");
+    let fields = [
+        ("id", json!(record.id)),
+        ("started", json!(stamp(record.started))),
+        ("client", json!(record.client.to_string())),
+        ("transport", json!(record.transport.as_str())),
+        ("session", json!(record.session)),
+        ("thread", json!(record.thread)),
+        ("turn", json!(record.turn)),
+        ("method", json!(record.method)),
+        ("path", json!(record.path)),
+        ("status", json!(record.status)),
+        ("bytes_in", json!(record.bytes_in)),
+        ("bytes_out", json!(record.bytes_out)),
+        ("outcome", json!(record.outcome.as_str())),
+        ("reason", json!(record.reason)),
+        ("total_ms", ms(record.timings.total)),
+        ("read_ms", ms(record.timings.read)),
+        ("request_ms", ms(record.timings.request)),
+        ("upstream_head_ms", maybe(record.timings.upstream_head)),
+        (
+            "upstream_first_byte_ms",
+            maybe(record.timings.upstream_first_byte),
+        ),
+        ("response_ms", ms(record.timings.response)),
+        ("added_ms", ms(record.timings.added())),
+    ];
+    for (name, value) in fields {
+        line.insert(name.to_owned(), value);
+    }
+    let _ = write!(out, "{}", Json::Object(line));
+}
+
+/// Writes text so that it stays one line and cannot steer a terminal.
+pub(crate) fn escape(text: &str, out: &mut String) {
+    for character in text.chars() {
+        if steers(character) {
+            let _ = write!(out, "{}", character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+}
+
+/// Control characters, line separators, and marks that change the reading direction.
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
+        || ('\u{202a}'..='\u{202e}').contains(&character)
+        || ('\u{2066}'..='\u{2069}').contains(&character)
+}
+
+/// A value: bare when it is one plain word, else in quotes, so that it cannot pose as fields.
+fn quoted(text: &str, out: &mut String) {
+    let plain = |c: char| !c.is_whitespace() && !steers(c) && !matches!(c, '"' | '=' | '\\');
+    if !text.is_empty() && text.chars().all(plain) {
+        out.push_str(text);
+        return;
+    }
+    out.push('"');
+    let marked = text.replace('\\', "\\\\").replace('"', "\\\"");
+    escape(&marked, out);
+    out.push('"');
+}
+
+/// `812B`, `43.7kB`, `1.2MB`: thousands, as traffic is counted.
+pub(crate) fn human_bytes(bytes: u64) -> String {
+    let n = bytes as f64;
+    match bytes {
+        0..1_000 => format!("{bytes}B"),
+        1_000..1_000_000 => format!("{:.1}kB", n / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1}MB", n / 1e6),
+        _ => format!("{:.1}GB", n / 1e9),
+    }
+}
+
+/// `0.18ms`, `412ms`, `3.2s`, `4m05s`.
+pub(crate) fn human_time(span: Duration) -> String {
+    let ms = span.as_secs_f64() * 1e3;
+    match span.as_millis() {
+        0..10 => format!("{ms:.2}ms"),
+        10..1_000 => format!("{ms:.0}ms"),
+        1_000..60_000 => format!("{:.1}s", ms / 1e3),
+        _ => format!("{}m{:02}s", span.as_secs() / 60, span.as_secs() % 60),
+    }
+}

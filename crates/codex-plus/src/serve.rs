@@ -1,0 +1,168 @@
+//! The proxy in this process: settings, log, lock, listener and signals wired together.
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use codex_plus_proxy::{Drained, Proxy, StartError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::daemon::{self, Instance, Lock, Locked, StateDir};
+use crate::environment::Environment;
+use crate::log::{self, ExchangeLog, Pipe, Rotating, Sinks};
+use crate::output::{self, Exit, Paint};
+use crate::settings::Loaded;
+
+/// Serves until a signal. `detached` is the background child.
+pub(crate) fn serve(
+    env: &Environment,
+    state: &StateDir,
+    loaded: Loaded,
+    flags: Vec<String>,
+    detached: bool,
+) -> anyhow::Result<Exit> {
+    state.ensure()?;
+    let Locked::Ours(lock) = Lock::take(state)
+        .with_context(|| format!("cannot lock {}", state.lock_file().display()))?
+    else {
+        output::note("codex-plus was started by someone else at the same moment");
+        return Ok(Exit::Success);
+    };
+    // Ours now, so whatever pid file is here is stale.
+    daemon::remove_pid_file(state);
+    raise_file_limit();
+
+    let (pipe, log_guard) = open_log(state, &loaded, detached)?;
+    log::install(&pipe, &loaded.settings.log, env);
+    for ignored in &loaded.ignored {
+        tracing::warn!(target: "settings", "{ignored}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the worker threads")?;
+    let drained = runtime.block_on(run(env, state, &loaded, flags, detached, pipe));
+    daemon::remove_pid_file(state);
+    // A stream that outlived the drain must not hold up the end.
+    runtime.shutdown_background();
+    drop(log_guard);
+    drop(lock);
+    drained.map(|_| Exit::Success)
+}
+
+async fn run(
+    env: &Environment,
+    state: &StateDir,
+    loaded: &Loaded,
+    flags: Vec<String>,
+    detached: bool,
+    pipe: Pipe,
+) -> anyhow::Result<Drained> {
+    let settings = &loaded.settings;
+    let observer = ExchangeLog::new(pipe, settings.log.slow.get());
+    let proxy =
+        Proxy::bind(&settings.proxy, Arc::new(observer)).map_err(|error| explain(&error))?;
+    let listen = proxy.local_addr().context("the listener has no address")?;
+    let instance = Instance {
+        pid: std::process::id(),
+        listen,
+        upstream: settings.proxy.upstream.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: jiff::Timestamp::try_from(SystemTime::now())
+            .map(|now| format!("{now:.0}"))
+            .unwrap_or_default(),
+        cwd: env.cwd.clone(),
+        flags,
+        drain_ms: u64::try_from(settings.proxy.timeouts.drain.get().as_millis())
+            .unwrap_or(u64::MAX),
+        files: loaded.files.clone(),
+        ignored: loaded.ignored.iter().map(ToString::to_string).collect(),
+    };
+    // Signals are ours before anyone can know our pid.
+    let shutdown = shutdown_signal()?;
+    instance.write(state)?;
+    tracing::info!(
+        target: "codex-plus",
+        version = instance.version,
+        %listen,
+        upstream = instance.upstream,
+        pid = instance.pid,
+        "listening"
+    );
+    if detached {
+        // Whoever started us reads our last word as the pipe's end. The folder we were started
+        // in may be removed or unmounted while we run.
+        daemon::let_go_of_stderr().context("cannot let go of standard error")?;
+        std::env::set_current_dir(state.folder()).context("cannot enter the state folder")?;
+    }
+    let drained = proxy.run(shutdown).await;
+    tracing::info!(target: "codex-plus", cut = drained.cut, "stopped");
+    Ok(drained)
+}
+
+/// Done at the first SIGTERM or SIGINT; a second one ends the process at once.
+fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let (asked, is_asked) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut once = async || {
+            tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            }
+        };
+        let name = once().await;
+        tracing::info!(target: "codex-plus", signal = name, "stopping; live streams may finish");
+        let _ = asked.send(());
+        once().await;
+        // 128 + 15, as a shell reports a process that a signal ended.
+        std::process::exit(143);
+    });
+    Ok(async move {
+        let _ = is_asked.await;
+    })
+}
+
+fn open_log(
+    state: &StateDir,
+    loaded: &Loaded,
+    detached: bool,
+) -> anyhow::Result<(Pipe, log::Guard)> {
+    let settings = &loaded.settings.log;
+    let limit = settings.rotate.get() as u64;
+    let file = Rotating::open(state.log_file(), limit, settings.keep);
+    // A foreground proxy talks to whoever started it: a terminal, or a service manager.
+    let colour = std::io::stderr().is_terminal() && Paint::for_stderr().is_on();
+    let sinks = Sinks {
+        file: Some(file),
+        terminal: (!detached).then_some(colour),
+        format: settings.format,
+    };
+    Pipe::start(sinks).context("cannot start the log thread")
+}
+
+/// Each stream needs two descriptors; the usual soft limit of 1,024 is soon reached.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Not being allowed is no reason not to start; doctor shows the limit.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+/// A start error with what to do next.
+fn explain(error: &StartError) -> anyhow::Error {
+    let StartError::Listen { listen, source } = error;
+    let holder = daemon::owner(*listen).map(|owner| format!(", held by {owner}"));
+    let next = match source.kind() {
+        std::io::ErrorKind::PermissionDenied => "choose a port above 1023 with --listen",
+        std::io::ErrorKind::AddrNotAvailable => "choose an address of this machine with --listen",
+        _ => "end that program, or choose another port with --listen",
+    };
+    anyhow::anyhow!("{error}{}; {next}", holder.unwrap_or_default())
+}

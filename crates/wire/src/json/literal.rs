@@ -1,0 +1,144 @@
+//! Strings and numbers: skipped at memory speed, unescaped and quoted when asked for.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::{Cursor, Malformed};
+
+/// Bytes looked at together; wide enough for the compiler to use vector instructions.
+const BLOCK: usize = 32;
+
+impl Cursor<'_> {
+    /// Skips a string literal; the cursor stands on its opening quote.
+    pub(super) fn skip_string(&mut self) -> Result<(), Malformed> {
+        self.pos += 1;
+        loop {
+            self.pos += plain_prefix(self.bytes.get(self.pos..).unwrap_or_default());
+            match self.bytes.get(self.pos) {
+                Some(b'"') => {
+                    self.pos += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.skip_escape()?,
+                // A control character must be escaped; or the text ended.
+                _ => return Err(self.malformed()),
+            }
+        }
+    }
+
+    fn skip_escape(&mut self) -> Result<(), Malformed> {
+        let rest = self.bytes.get(self.pos + 1..).unwrap_or_default();
+        match rest {
+            [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => self.pos += 2,
+            // Halves of surrogate pairs are let through, as serde_json does for raw values.
+            [b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|h| h.is_ascii_hexdigit()) => {
+                self.pos += 6;
+            }
+            _ => return Err(self.malformed()),
+        }
+        Ok(())
+    }
+
+    pub(super) fn skip_number(&mut self) -> Result<(), Malformed> {
+        if self.at(b'-') {
+            self.pos += 1;
+        }
+        // A leading zero stands alone.
+        if self.at(b'0') {
+            self.pos += 1;
+        } else {
+            self.skip_digits()?;
+        }
+        if self.at(b'.') {
+            self.pos += 1;
+            self.skip_digits()?;
+        }
+        if self.at(b'e') || self.at(b'E') {
+            self.pos += 1;
+            if self.at(b'+') || self.at(b'-') {
+                self.pos += 1;
+            }
+            self.skip_digits()?;
+        }
+        Ok(())
+    }
+
+    fn at(&self, byte: u8) -> bool {
+        self.bytes.get(self.pos) == Some(&byte)
+    }
+
+    /// One digit or more.
+    fn skip_digits(&mut self) -> Result<(), Malformed> {
+        let rest = self.bytes.get(self.pos..).unwrap_or_default();
+        let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        if digits == 0 {
+            return Err(self.malformed());
+        }
+        self.pos += digits;
+        Ok(())
+    }
+}
+
+fn special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
+
+/// How many bytes stand before the first quote, backslash or control character.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    for (index, block) in blocks.iter().enumerate() {
+        // No early exit inside the block: that is what lets it become a few vector operations.
+        if block
+            .iter()
+            .fold(false, |found, &byte| found | special(byte))
+        {
+            let at = block.iter().position(|&byte| special(byte));
+            return index * BLOCK + at.unwrap_or_default();
+        }
+    }
+    let at = tail.iter().position(|&byte| special(byte));
+    blocks.len() * BLOCK + at.unwrap_or(tail.len())
+}
+
+/// The text of a string literal, quotes included; `None` when `literal` is another value.
+///
+/// Halves of surrogate pairs, which no Rust string can hold, become U+FFFD.
+pub(crate) fn unescape(literal: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = literal.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', inner).is_none() {
+        return Some(String::from_utf8_lossy(inner));
+    }
+    if let Ok(text) = serde_json::from_slice::<String>(literal) {
+        return Some(Cow::Owned(text));
+    }
+    // serde_json hands bytes out even where they are not a string, which says what remains.
+    let mut json = serde_json::Deserializer::from_slice(literal);
+    let bytes = Bytes::deserialize(&mut json).ok()?;
+    Some(Cow::Owned(String::from_utf8_lossy(&bytes.0).into_owned()))
+}
+
+/// A JSON string literal that says `text`, as `serde_json` writes it.
+pub(crate) fn quote(text: &str) -> Vec<u8> {
+    // Writing a string into memory cannot fail; an empty literal would be the safe answer.
+    serde_json::to_vec(text).unwrap_or_else(|_| b"\"\"".to_vec())
+}
+
+/// The bytes of a JSON string, whether or not they are UTF-8.
+struct Bytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Bytes;
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("a string")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                Ok(Bytes(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}

@@ -1,0 +1,99 @@
+//! The decision what a request is.
+
+use super::context::{self, Standing};
+use super::{PromptRef, TurnKind, TurnMetadata};
+use crate::request::{Item, RequestBody};
+
+/// What metadata and headers settle; `None` when the body must tell.
+pub(super) fn kind_from_head(
+    metadata: &TurnMetadata,
+    subagent_header: Option<&str>,
+) -> Option<TurnKind> {
+    // The request's kind first: a sub-agent's compaction is a compaction.
+    match metadata.request_kind.as_deref() {
+        Some("prewarm") => return Some(TurnKind::Prewarm),
+        Some("compaction") => return Some(TurnKind::Compaction),
+        None | Some("turn") => {}
+        Some(_) => return Some(TurnKind::Other),
+    }
+    match metadata.thread_source.as_deref() {
+        Some("thread_title") => return Some(TurnKind::Title),
+        Some("subagent") => return Some(TurnKind::Subagent),
+        None | Some("user") => {}
+        Some(_) => return Some(TurnKind::Other),
+    }
+    subagent_header
+        .filter(|value| !value.trim().is_empty())
+        .map(|_| TurnKind::Subagent)
+}
+
+/// The kind and, for requests of the user, the newest prompt.
+pub(super) fn classify(
+    body: &RequestBody,
+    metadata: &TurnMetadata,
+    subagent_header: Option<&str>,
+    seen: &dyn Fn(&str) -> bool,
+) -> (TurnKind, Option<PromptRef>) {
+    if body.generate() == Some(false) {
+        return (TurnKind::Prewarm, None);
+    }
+    let items = body.items();
+    if items.last().map(context::standing) == Some(Standing::CompactionTrigger) {
+        return (TurnKind::Compaction, None);
+    }
+    if let Some(kind) = kind_from_head(metadata, subagent_header) {
+        return (kind, None);
+    }
+    // From the newest item back to the newest prompt, noting what stands behind it.
+    let (mut model, mut tool) = (false, false);
+    for (index, item) in items.iter().enumerate().rev() {
+        match context::standing(item) {
+            Standing::Context | Standing::CompactionTrigger => {}
+            Standing::Model => model = true,
+            Standing::Tool => tool = true,
+            Standing::CompactionPrompt if model || tool => {}
+            Standing::CompactionPrompt => return (TurnKind::Compaction, None),
+            Standing::Prompt => {
+                let kind = kind_of_prompt(item, model, tool, seen);
+                return (kind, prompt_ref(index, item));
+            }
+        }
+    }
+    // On WebSocket only what is new is sent: tool output without the prompt before it.
+    let goes_on = model || tool || body.previous_response_id().is_some();
+    (
+        if goes_on {
+            TurnKind::Continuation
+        } else {
+            TurnKind::Other
+        },
+        None,
+    )
+}
+
+/// Whether the newest prompt is new; `model` and `tool` say what stands behind it.
+///
+/// An unseen id that the model already answered is history too: the first request after a
+/// restart of the proxy is not to run the user's hooks on an old prompt again. Tool output alone
+/// may stand behind a new prompt, when the user typed while the tool ran.
+fn kind_of_prompt(item: &Item, model: bool, tool: bool, seen: &dyn Fn(&str) -> bool) -> TurnKind {
+    match item.id() {
+        Some(id) => match (seen(&id), model, tool) {
+            (false, false, _) => TurnKind::Prompt,
+            (true, false, false) => TurnKind::Resend,
+            _ => TurnKind::Continuation,
+        },
+        None if model || tool => TurnKind::Continuation,
+        None => TurnKind::Prompt,
+    }
+}
+
+fn prompt_ref(index: usize, item: &Item) -> Option<PromptRef> {
+    let part = context::prompt_text(item)?;
+    Some(PromptRef {
+        item: index,
+        id: item.id().map(std::borrow::Cow::into_owned),
+        text_span: part.span,
+        text: part.text.into_owned(),
+    })
+}

@@ -1,4 +1,8 @@
 //! The command line. Its help text is the manual.
+#![allow(
+    clippy::doc_markdown,
+    reason = "the doc comments are the help text users read"
+)]
 
 use std::path::PathBuf;
 

@@ -19,7 +19,7 @@ use crate::settings::Loaded;
 pub(crate) fn serve(
     env: &Environment,
     state: &StateDir,
-    loaded: Loaded,
+    loaded: &Loaded,
     flags: Vec<String>,
     detached: bool,
 ) -> anyhow::Result<Exit> {
@@ -34,7 +34,7 @@ pub(crate) fn serve(
     daemon::remove_pid_file(state);
     raise_file_limit();
 
-    let (pipe, log_guard) = open_log(state, &loaded, detached)?;
+    let (pipe, log_guard) = open_log(state, loaded, detached)?;
     log::install(&pipe, &loaded.settings.log, env);
     for ignored in &loaded.ignored {
         tracing::warn!(target: "settings", "{ignored}");
@@ -43,7 +43,7 @@ pub(crate) fn serve(
         .enable_all()
         .build()
         .context("cannot start the worker threads")?;
-    let drained = runtime.block_on(run(env, state, &loaded, flags, detached, pipe));
+    let drained = runtime.block_on(run(env, state, loaded, flags, detached, pipe));
     daemon::remove_pid_file(state);
     // A stream that outlived the drain must not hold up the end.
     runtime.shutdown_background();

@@ -46,7 +46,7 @@ pub(crate) fn logs(env: &Environment, args: &LogsArgs) -> anyhow::Result<Exit> {
 /// end.
 fn last_lines(file: &mut File, path: &Path, wanted: usize) -> anyhow::Result<Vec<u8>> {
     let newest = tail(file, wanted)?;
-    let count = newest.iter().filter(|byte| **byte == b'\n').count();
+    let count = newest.split(|byte| *byte == b'\n').skip(1).count();
     let mut lines = Vec::new();
     if count < wanted
         && let Ok(mut older) = File::open(numbered(path, 1))

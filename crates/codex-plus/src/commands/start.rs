@@ -17,14 +17,14 @@ pub(crate) fn start(env: &Environment, args: &StartArgs) -> anyhow::Result<Exit>
     let loaded = load_settings(env, &args.line)?;
     if args.detached {
         daemon::detach()?;
-        return crate::serve::serve(env, &state, loaded, flag_words(&args.line), true);
+        return crate::serve::serve(env, &state, &loaded, flag_words(&args.line), true);
     }
     state.ensure()?;
     if let Some(found) = Found::look(&state, &loaded)? {
         return Ok(found.tell(&args.line));
     }
     if args.foreground {
-        return crate::serve::serve(env, &state, loaded, flag_words(&args.line), false);
+        return crate::serve::serve(env, &state, &loaded, flag_words(&args.line), false);
     }
     in_background(env, &state, &loaded, &args.line, &flag_words(&args.line))
 }

@@ -10,8 +10,8 @@ mod stop;
 
 pub(crate) use instance::{Instance, remove_pid_file};
 pub(crate) use lock::{Lock, Locked};
-pub(crate) use port::{Owner, owner};
+pub(crate) use port::owner;
 pub(crate) use probe::{Health, Probe};
-pub(crate) use spawn::{DETACHED_FLAG, Spawned, detach, let_go_of_stderr, spawn};
+pub(crate) use spawn::{Spawned, detach, let_go_of_stderr, spawn};
 pub(crate) use state::StateDir;
 pub(crate) use stop::{Stopped, stop};

@@ -59,10 +59,21 @@ impl Probe {
         }
     }
 
+    /// The status of a GET, waiting up to `patience`; `None` without an HTTP answer.
+    pub(crate) fn status_of(&self, path: &str, patience: Duration) -> Option<u16> {
+        self.exchange(path, patience).map(|(status, _)| status)
+    }
+
     /// A GET whose answer is a JSON object with status 200.
     fn get(&self, path: &str) -> Option<Value> {
+        let (status, body) = self.exchange(path, PATIENCE)?;
+        (status == 200).then(|| serde_json::from_slice(&body).ok())?
+    }
+
+    /// One GET: status and body.
+    fn exchange(&self, path: &str, patience: Duration) -> Option<(u16, Vec<u8>)> {
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.set_read_timeout(Some(patience)).ok()?;
         stream.set_write_timeout(Some(PATIENCE)).ok()?;
         let token = self
             .token
@@ -77,9 +88,10 @@ impl Probe {
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = Vec::new();
         stream.take(LONGEST).read_to_end(&mut answer).ok()?;
-        let answer = String::from_utf8(answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split_ascii_whitespace().nth(1)?;
-        (status == "200").then(|| serde_json::from_str(body).ok())?
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let body = answer.split_off(end + 4);
+        let head = String::from_utf8(answer).ok()?;
+        let status = head.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        Some((status, body))
     }
 }

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use super::{Lock, Probe, StateDir, instance::Instance};
 
 /// Marks the background child.
-pub(crate) const DETACHED_FLAG: &str = "--detached";
+const DETACHED_FLAG: &str = "--detached";
 
 /// How the start went.
 #[derive(Debug)]

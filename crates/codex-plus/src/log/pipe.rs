@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::Level;
 
@@ -76,10 +76,20 @@ impl Pipe {
 
     /// Waits, for a bounded time, until everything sent so far is written.
     pub(crate) fn flush(&self) {
+        let deadline = Instant::now() + LAST_WORDS;
         let (done, is_done) = sync_channel(1);
-        if self.queue.try_send(Entry::Flush(done)).is_ok() {
-            let _ = is_done.recv_timeout(LAST_WORDS);
+        let mut ask = Entry::Flush(done);
+        loop {
+            match self.queue.try_send(ask) {
+                Ok(()) => break,
+                Err(TrySendError::Full(back)) if Instant::now() < deadline => {
+                    ask = back;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(_) => return,
+            }
         }
+        let _ = is_done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -111,10 +121,7 @@ impl Writer {
                     entry => self.render(&entry, &mut for_file, &mut for_terminal),
                 }
                 if count < BATCH {
-                    next = match entries.try_recv() {
-                        Ok(entry) => Some(entry),
-                        Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                    };
+                    next = entries.try_recv().ok();
                 }
             }
             if let Some(entry) = self.told_of_dropped() {

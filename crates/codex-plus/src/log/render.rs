@@ -144,7 +144,7 @@ fn json_head(time: SystemTime, level: Level, name: &str) -> Map<String, Json> {
 
 /// Times in JSON are milliseconds with fractions, sizes are bytes.
 fn exchange_json(ended: SystemTime, level: Level, record: &ExchangeRecord, out: &mut String) {
-    let ms = |span: Duration| json!(span.as_micros() as f64 / 1000.0);
+    let ms = |span: Duration| json!((span.as_secs_f64() * 1e6).round() / 1e3);
     let maybe = |span: Option<Duration>| span.map_or(Json::Null, ms);
     let mut line = json_head(ended, level, "exchange");
     let fields = [
@@ -211,6 +211,7 @@ fn quoted(text: &str, out: &mut String) {
     out.push('"');
 }
 
+#[allow(clippy::cast_precision_loss, reason = "one digit is shown")]
 /// `812B`, `43.7kB`, `1.2MB`: thousands, as traffic is counted.
 pub(crate) fn human_bytes(bytes: u64) -> String {
     let n = bytes as f64;

@@ -74,24 +74,13 @@ impl Rotating {
         if self.checked.elapsed() >= CHECK {
             self.checked = Instant::now();
             if !self.is_in_place() {
-                self.report(|log| log.reopen(), 0);
+                self.report(Self::reopen, 0);
             }
         }
-        for line in lines
-            .split_inclusive(|byte| *byte == b'\n')
-            .collect::<Vec<_>>()
-            .chunk_by(|_, _| true)
-        {
-            self.write_chunked(line);
-        }
-    }
-
-    /// Writes as many lines as fit at a time.
-    fn write_chunked(&mut self, lines: &[&[u8]]) {
         let mut chunk = Vec::new();
-        for line in lines {
-            let would_be = self.size + (chunk.len() + line.len()) as u64;
-            if would_be > self.limit && self.size + chunk.len() as u64 > 0 {
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let there = self.size + chunk.len() as u64;
+            if there > 0 && there + line.len() as u64 > self.limit {
                 self.append(&std::mem::take(&mut chunk));
                 if self.open.is_some() {
                     self.report(Self::rotate, 0);

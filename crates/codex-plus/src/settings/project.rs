@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn every_harmless_key_exists() {
-        let known = crate::settings::keys();
+        let known = crate::settings::assignment::keys();
         for key in HARMLESS {
             assert!(known.contains_key(*key), "{key}");
         }

@@ -1,6 +1,6 @@
 //! `Content-Encoding` (RFC 9110, section 8.4): bodies decoded within a limit and encoded again.
 //!
-//! Seen with Codex 0.169.0: `zstd` request bodies with a ChatGPT login, plain ones otherwise.
+//! Seen with Codex 0.169.0: `zstd` request bodies with a `ChatGPT` login, plain ones otherwise.
 
 mod decode;
 mod encode;

@@ -166,6 +166,3 @@ pub struct Failure<'a> {
     /// Tokens used, when the event says so.
     pub usage: Option<Usage>,
 }
-
-#[cfg(test)]
-mod tests;

@@ -155,9 +155,9 @@ impl FrameHeader {
         let [.., high, low] = self.payload_len.to_be_bytes();
         match self.payload_len {
             0..=125 => out.push(masked | low),
-            126..=0xffff => out.extend_from_slice(&[masked | 126, high, low]),
+            126..=0xffff => out.extend_from_slice(&[masked | 0x7e, high, low]),
             _ => {
-                out.push(masked | 127);
+                out.push(masked | 0x7f);
                 out.extend_from_slice(&self.payload_len.to_be_bytes());
             }
         }

@@ -37,6 +37,3 @@ pub enum FrameError {
     #[error("invalid WebSocket close payload")]
     Close,
 }
-
-#[cfg(test)]
-mod tests;

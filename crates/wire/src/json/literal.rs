@@ -80,8 +80,17 @@ impl Cursor<'_> {
     }
 }
 
-fn special(byte: u8) -> bool {
-    byte == b'"' || byte == b'\\' || byte < 0x20
+/// Every byte of a word set to `byte`.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Bit 7 of a byte that is a quote, a backslash or a control character, in little-endian order.
+/// Bits above the lowest one that is set may be wrong, for a borrow runs upwards.
+fn special(word: u64) -> u64 {
+    let zero = |word: u64| word.wrapping_sub(each(1)) & !word;
+    let control = word.wrapping_sub(each(0x20)) & !word;
+    (control | zero(word ^ each(b'"')) | zero(word ^ each(b'\\'))) & each(0x80)
 }
 
 /// How many bytes stand before the first quote, backslash or control character.
@@ -89,16 +98,27 @@ fn plain_prefix(bytes: &[u8]) -> usize {
     let (blocks, tail) = bytes.as_chunks::<BLOCK>();
     for (index, block) in blocks.iter().enumerate() {
         // No early exit inside the block: that is what lets it become a few vector operations.
-        if block
-            .iter()
-            .fold(false, |found, &byte| found | special(byte))
-        {
-            let at = block.iter().position(|&byte| special(byte));
-            return index * BLOCK + at.unwrap_or_default();
+        let found = block.iter().fold(0, |found, &byte| {
+            found | u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20)
+        });
+        if found != 0 {
+            return index * BLOCK + plain_words(block);
         }
     }
-    let at = tail.iter().position(|&byte| special(byte));
-    blocks.len() * BLOCK + at.unwrap_or(tail.len())
+    blocks.len() * BLOCK + plain_words(tail)
+}
+
+/// The same for few bytes, eight at a time.
+fn plain_words(bytes: &[u8]) -> usize {
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let found = special(u64::from_le_bytes(*word));
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    words.len() * 8 + tail.iter().position(special).unwrap_or(tail.len())
 }
 
 /// The text of a string literal, quotes included; `None` when `literal` is another value.

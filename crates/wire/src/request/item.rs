@@ -244,7 +244,7 @@ impl Item {
     }
 
     /// `internal_chat_message_metadata_passthrough.content_item_kinds`: what the client says each
-    /// part is, `user.text` for a real prompt (seen with Codex 0.169.0 and an OpenAI provider).
+    /// part is, `user.text` for a real prompt (seen with Codex 0.169.0 and an `OpenAI` provider).
     pub fn content_item_kinds(&self) -> Option<Vec<Cow<'_, str>>> {
         let within = self.members.passthrough.as_ref()?;
         let span = member(&self.source, within, b"content_item_kinds")?;

@@ -5,6 +5,3 @@ mod record;
 
 pub use framer::SseFramer;
 pub use record::SseFrame;
-
-#[cfg(test)]
-mod tests;

@@ -117,11 +117,11 @@ pub(super) fn prompt_text(item: &Item) -> Option<TextPart<'_>> {
     if let Some(kinds) = item.content_item_kinds() {
         // One kind for each part; if the client ever breaks that, the text decides below.
         if kinds.len() == parts.len() {
-            let written = parts
+            let mut written = parts
                 .into_iter()
                 .zip(kinds)
                 .filter(|(_, kind)| kind == USER_TEXT);
-            return written.filter_map(|(part, _)| part.text).next();
+            return written.find_map(|(part, _)| part.text);
         }
     }
     let mut texts = item.text_parts();

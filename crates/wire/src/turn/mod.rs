@@ -129,6 +129,3 @@ impl Turn {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

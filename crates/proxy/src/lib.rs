@@ -1,19 +1,56 @@
 //! The line: carries an exchange from a client to its upstream and back.
+//!
+//! Read in this order to follow one prompt from socket to socket: `listener`, [`carry`](self),
+//! `guard`, `admin`, `chain`, `inspect`, `http` or `websocket`, `upstream`, `observe`.
 
+mod admin;
+mod carry;
+mod chain;
 pub mod config;
+mod error;
+mod exchange;
+mod guard;
+mod headers;
+mod http;
+mod inspect;
+mod line;
+mod listener;
 mod observe;
+mod reply;
+mod turn;
+mod upstream;
+mod websocket;
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use tokio::sync::{Semaphore, watch};
+
+pub use chain::{
+    BoxFuture, Event, EventFilter, EventVerdict, Filter, Inspection, Interest, Reads, Verdict,
+};
 pub use config::Config;
 pub use observe::{ExchangeRecord, Observer, Outcome, Timings, Transport, Unobserved};
+pub use reply::Reply;
+pub use upstream::{TlsError, UpstreamError};
+
+use chain::Chain;
+use exchange::Ledger;
+use guard::Guard;
+use line::Line;
+use upstream::{Route, Upstream};
+
+/// Facts that the binary adds to `/codex-plus/status`.
+pub type Facts = serde_json::Map<String, serde_json::Value>;
 
 /// A proxy that holds its port but has not begun to serve.
-#[derive(Debug)]
 pub struct Proxy {
     listener: std::net::TcpListener,
+    line: Line,
+    stop: watch::Sender<bool>,
 }
 
 /// Why the proxy could not start.
@@ -25,8 +62,19 @@ pub enum StartError {
         /// The address asked for.
         listen: SocketAddr,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
+    /// Anyone on the network could use the user's login.
+    #[error(
+        "listening on {0}, beyond this machine, needs `guard.token`: set one, and let clients send it as `x-codex-plus-token`"
+    )]
+    Token(SocketAddr),
+    /// The upstream cannot be used.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// What was left when the drain ended.
@@ -37,24 +85,75 @@ pub struct Drained {
 }
 
 impl Proxy {
-    /// Checks the configuration and binds the listener.
-    pub fn bind(config: &Config, _observer: Arc<dyn Observer>) -> Result<Self, StartError> {
-        let listener =
-            std::net::TcpListener::bind(config.listen).map_err(|source| StartError::Listen {
-                listen: config.listen,
-                source,
-            })?;
-        Ok(Self { listener })
+    /// Checks the configuration, binds the listener and sets up the line.
+    ///
+    /// `filters` run in the given order. `facts` are shown by `/codex-plus/status`.
+    pub fn bind(
+        config: &Config,
+        observer: Arc<dyn Observer>,
+        filters: Vec<Arc<dyn Filter>>,
+        facts: Facts,
+    ) -> Result<Self, StartError> {
+        if !config.listen.ip().is_loopback()
+            && config.guard.token.as_deref().unwrap_or("").is_empty()
+        {
+            return Err(StartError::Token(config.listen));
+        }
+        let failed = |source| StartError::Listen {
+            listen: config.listen,
+            source,
+        };
+        let listener = std::net::TcpListener::bind(config.listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        // The standard library asks for a queue of 128: too short for a burst of a thousand.
+        rustix::net::listen(&listener, listener::BACKLOG).map_err(|error| failed(error.into()))?;
+        let listen = listener.local_addr().map_err(failed)?;
+        let route = Route::new(&config.upstream, listen, config.tls.allow_plain_http)?;
+        let (stop, stopping) = watch::channel(false);
+        let line = Line {
+            config: config.clone(),
+            listen,
+            started: Instant::now(),
+            guard: Guard::new(&config.guard, listen),
+            chain: Chain::new(filters),
+            upstream: Upstream::new(config, route)?,
+            ledger: Arc::new(Ledger::new(observer)),
+            seen: turn::SeenPrompts::default(),
+            connections: Arc::new(Semaphore::new(config.limits.connections)),
+            stopping,
+            facts,
+        };
+        Ok(Self {
+            listener,
+            line,
+            stop,
+        })
     }
 
     /// The address that was bound, with the port the system chose when 0 was asked for.
-    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub fn local_addr(&self) -> SocketAddr {
+        self.line.listen
     }
 
     /// Serves until `shutdown` is done, then lets live exchanges finish within the drain limit.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
-        shutdown.await;
-        Drained { cut: 0 }
+    ///
+    /// # Errors
+    /// When the listener cannot be handed to the runtime.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Drained> {
+        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let line = Arc::new(self.line);
+        listener::accept(&line, &listener, shutdown).await;
+        drop(listener);
+        // The receiver lives in the line, so this cannot fail.
+        let _ = self.stop.send(true);
+        let all = u32::try_from(line.config.limits.connections).unwrap_or(u32::MAX);
+        let idle = line.connections.acquire_many(all);
+        let drained = tokio::time::timeout(line.config.timeouts.drain.get(), idle).await;
+        let cut = if drained.is_ok() {
+            0
+        } else {
+            line.open_connections()
+        };
+        Ok(Drained { cut })
     }
 }

@@ -1,0 +1,67 @@
+//! The proxy's own endpoints: `/health` and everything under `/codex-plus/`. Never sent upstream.
+
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::error::{error_response, json_response};
+use crate::http::AnswerBody;
+use crate::line::Line;
+
+const PREFIX: &str = "/codex-plus/";
+
+/// The answer, when the request is for the proxy itself.
+pub(crate) fn answer(line: &Line, parts: &Parts) -> Option<Response<AnswerBody>> {
+    let path = parts.uri.path();
+    let response = match path {
+        "/health" => return Some(health(&parts.method)),
+        "/codex-plus/status" => json_response(StatusCode::OK, status(line).to_string()),
+        "/codex-plus/version" => json_response(StatusCode::OK, version().to_string()),
+        _ if path.starts_with(PREFIX) => error_response(
+            StatusCode::NOT_FOUND,
+            "invalid_request_error",
+            "unknown_endpoint",
+            "Codex-Plus has no such endpoint; see /codex-plus/status and /codex-plus/version.",
+        ),
+        _ => return None,
+    };
+    Some(response)
+}
+
+fn health(method: &Method) -> Response<AnswerBody> {
+    if matches!(*method, Method::GET | Method::HEAD | Method::POST) {
+        return json_response(StatusCode::OK, &br#"{"status":"healthy"}"#[..]);
+    }
+    error_response(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "invalid_request_error",
+        "method_not_allowed",
+        "/health answers GET, HEAD and POST.",
+    )
+}
+
+fn version() -> Value {
+    json!({"name": "codex-plus", "version": env!("CARGO_PKG_VERSION")})
+}
+
+fn status(line: &Line) -> Value {
+    let own = json!({
+        "name": "codex-plus",
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "listen": line.listen,
+        "upstream": line.config.upstream,
+        "passthrough": line.config.passthrough,
+        "websocket": line.config.websocket,
+        "uptime_seconds": line.started.elapsed().as_secs(),
+        "stopping": *line.stopping.borrow(),
+        "connections": line.open_connections(),
+        "exchanges": {"total": line.ledger.opened(), "live": line.ledger.live()},
+    });
+    // Own fields win: a fact of the binary's may not hide what the line knows first-hand.
+    let mut status: Map<String, Value> = line.facts.clone();
+    if let Value::Object(own) = own {
+        status.extend(own);
+    }
+    Value::Object(status)
+}

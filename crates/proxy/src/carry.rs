@@ -1,0 +1,54 @@
+//! The life of an exchange, told once for every transport.
+//!
+//! ```text
+//! guard ─▶ own endpoints ─▶ plan ─▶ [decode ─▶ turn ─▶ request filters] ─▶ upstream
+//!                                                                             │
+//! client ◀── [event filters] ◀── SSE events, WebSocket frames, a document ◀───┘
+//! ```
+//! What stands in brackets happens only when a filter is interested.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ::http::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::http::{self, AnswerBody};
+use crate::line::Line;
+use crate::observe::Transport;
+use crate::{admin, websocket};
+
+/// Carries one exchange, from the request's head to the answer's.
+///
+/// The answer's body finishes the story: the exchange travels inside it and is reported when the
+/// body is done or dropped. A client that leaves drops this future or that body, and with it the
+/// upstream's side.
+pub(crate) async fn carry(
+    line: &Arc<Line>,
+    client: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<AnswerBody> {
+    let upgrade = websocket::is_offered(&request);
+    let transport = if upgrade {
+        Transport::WebSocket
+    } else {
+        Transport::Http
+    };
+    let (mut head, body) = request.into_parts();
+    if let Err(refusal) = line.guard.admit(&head) {
+        let exchange = Exchange::open(&line.ledger, client, transport, &head);
+        return exchange.fail(&Error::Refused(refusal));
+    }
+    if let Some(answer) = admin::answer(line, &head) {
+        return answer;
+    }
+    let exchange = Exchange::open(&line.ledger, client, transport, &head);
+    let plan = line.plan(&head);
+    match transport {
+        Transport::Http => http::carry(line, &plan, &head, body, exchange).await,
+        Transport::WebSocket => websocket::carry(line, plan, &mut head, exchange).await,
+    }
+}

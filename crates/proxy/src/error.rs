@@ -1,0 +1,151 @@
+//! Everything that can go wrong with an exchange before its answer begins, and what the client
+//! is told. Errors keep whose fault it was; here alone they become a status, a body and a label.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use crate::guard::Refusal;
+use crate::http::AnswerBody;
+use crate::observe::Outcome;
+
+/// Why an exchange has no answer from the upstream.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The guard kept the request out.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// The request body is over a limit of ours.
+    #[error(
+        "The request body is larger than {limit} bytes; raise `{setting}` in Codex-Plus's configuration to allow it."
+    )]
+    TooLarge { limit: usize, setting: &'static str },
+    /// The client broke off, or fell silent, in the middle of its body.
+    #[error("The request body did not arrive whole: {0}.")]
+    Body(String),
+    /// No connection to the upstream could be made.
+    #[error(
+        "Codex-Plus cannot reach {upstream}: {reason}. Check the network, or the `upstream` setting."
+    )]
+    Unreachable { upstream: String, reason: String },
+    /// The upstream broke the exchange before its answer's head.
+    #[error("{upstream} closed the connection without an answer: {reason}. Try again.")]
+    Broken { upstream: String, reason: String },
+    /// The upstream could not be reached, or did not begin to answer, in time.
+    #[error("{upstream} {what} within {} s; `{setting}` sets how long Codex-Plus waits.", .limit.as_secs_f32())]
+    Timeout {
+        upstream: String,
+        what: &'static str,
+        setting: &'static str,
+        limit: Duration,
+    },
+    /// A WebSocket upgrade that is answered by "use POST".
+    #[error("WebSocket is not available here ({0}); use POST.")]
+    UsePost(String),
+}
+
+/// The body of an error answer, in the provider's own shape.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorDetail<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorDetail<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    code: &'a str,
+    message: &'a str,
+}
+
+impl Error {
+    /// The status of the answer.
+    ///
+    /// How Codex 0.169.0 takes them: 400 ends the turn and shows the body, 403 and 413 are
+    /// retried and then shown, 502 and 504 are retried, 426 switches from WebSocket to POST.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(refusal) => refusal.status(),
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(_) => StatusCode::BAD_REQUEST,
+            Self::Unreachable { .. } | Self::Broken { .. } => StatusCode::BAD_GATEWAY,
+            Self::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::UsePost(_) => StatusCode::UPGRADE_REQUIRED,
+        }
+    }
+
+    /// A stable name for scripts and metric labels.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::TooLarge { .. } => "body_too_large",
+            Self::Body(_) => "body_incomplete",
+            Self::Unreachable { .. } => "upstream_unreachable",
+            Self::Broken { .. } => "upstream_broken",
+            Self::Timeout { .. } => "upstream_timeout",
+            Self::UsePost(_) => "websocket_unavailable",
+        }
+    }
+
+    /// Whose doing it was, for the log.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Refused(_) | Self::TooLarge { .. } | Self::UsePost(_) => Outcome::Refused,
+            Self::Body(_) => Outcome::ClientLeft,
+            Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } => {
+                Outcome::UpstreamFailed
+            }
+        }
+    }
+
+    /// The answer the client gets.
+    pub(crate) fn to_response(&self) -> Response<AnswerBody> {
+        let kind = match self {
+            Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } => {
+                "upstream_error"
+            }
+            _ => "invalid_request_error",
+        };
+        let mut response = error_response(self.status(), kind, self.code(), &self.to_string());
+        if matches!(self, Self::UsePost(_)) {
+            // RFC 9110, 15.5.22: a 426 names the protocol that would be accepted.
+            response
+                .headers_mut()
+                .insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        response
+    }
+}
+
+/// An answer of ours with `{"error":{"type","code","message"}}`.
+pub(crate) fn error_response(
+    status: StatusCode,
+    kind: &str,
+    code: &str,
+    message: &str,
+) -> Response<AnswerBody> {
+    let body = ErrorBody {
+        error: ErrorDetail {
+            kind,
+            code,
+            message,
+        },
+    };
+    json_response(status, serde_json::to_vec(&body).unwrap_or_default())
+}
+
+/// An answer of ours with a JSON body.
+pub(crate) fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::whole(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}

@@ -1,0 +1,230 @@
+//! One request and its answer, as the line sees it while it lasts.
+//!
+//! The exchange rides with the request, then inside the answer's body, and reports itself when
+//! it is dropped: however it ends, it is told once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use codex_plus_wire::turn::Turn;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use crate::error::Error;
+use crate::http::AnswerBody;
+use crate::observe::{ExchangeRecord, Observer, Outcome, Timings, Transport};
+
+/// Codex's own description of a request (seen with 0.169.0).
+pub(crate) const METADATA_HEADER: &str = "x-codex-turn-metadata";
+/// Names the sub-agent that a request belongs to (seen with Codex 0.169.0).
+pub(crate) const SUBAGENT_HEADER: &str = "x-openai-subagent";
+
+/// Counts exchanges and hands their records on.
+pub(crate) struct Ledger {
+    observer: Arc<dyn Observer>,
+    opened: AtomicU64,
+    live: AtomicUsize,
+}
+
+impl Ledger {
+    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
+        Self {
+            observer,
+            opened: AtomicU64::new(0),
+            live: AtomicUsize::new(0),
+        }
+    }
+
+    /// Exchanges since the start.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// Exchanges under way.
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes counted by a body that is on its way elsewhere.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// An exchange under way.
+pub(crate) struct Exchange {
+    ledger: Arc<Ledger>,
+    record: Option<Box<ExchangeRecord>>,
+    began: Instant,
+    sent: Option<Instant>,
+    received: Option<Arc<Counter>>,
+    /// Codex's own description, read only when the exchange is over.
+    metadata: Option<HeaderValue>,
+    subagent: Option<HeaderValue>,
+}
+
+impl Exchange {
+    pub(crate) fn open(
+        ledger: &Arc<Ledger>,
+        client: SocketAddr,
+        transport: Transport,
+        parts: &Parts,
+    ) -> Self {
+        let id = ledger.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        ledger.live.fetch_add(1, Ordering::Relaxed);
+        let record = ExchangeRecord {
+            id,
+            started: SystemTime::now(),
+            client,
+            transport,
+            session: text(&parts.headers, "session-id"),
+            thread: text(&parts.headers, "thread-id"),
+            turn: None,
+            method: parts.method.as_str().to_owned(),
+            path: parts.uri.path().to_owned(),
+            status: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            outcome: Outcome::ClientLeft,
+            reason: None,
+            timings: Timings::default(),
+        };
+        Self {
+            ledger: Arc::clone(ledger),
+            record: Some(Box::new(record)),
+            began: Instant::now(),
+            sent: None,
+            received: None,
+            metadata: parts.headers.get(METADATA_HEADER).cloned(),
+            subagent: parts.headers.get(SUBAGENT_HEADER).cloned(),
+        }
+    }
+
+    /// The number that log lines know it by.
+    pub(crate) fn id(&self) -> u64 {
+        self.record.as_ref().map_or(0, |record| record.id)
+    }
+
+    /// The counter of the request body's bytes.
+    pub(crate) fn count_received(&mut self) -> Arc<Counter> {
+        Arc::clone(self.received.get_or_insert_default())
+    }
+
+    /// What a filter's reading found the request to be.
+    pub(crate) fn classified(&mut self, turn: &'static str) {
+        self.with(|record| record.turn = Some(turn));
+    }
+
+    /// The client's whole body was waited for.
+    pub(crate) fn body_read(&mut self, took: Duration) {
+        self.with(|record| record.timings.read = took);
+    }
+
+    /// The request leaves for the upstream now.
+    pub(crate) fn sending(&mut self) {
+        let now = Instant::now();
+        self.sent = Some(now);
+        let before = now - self.began;
+        self.with(|record| {
+            record.timings.request = before.saturating_sub(record.timings.read);
+        });
+    }
+
+    /// The answer's head is here.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        let waited = self.sent.map(|sent| sent.elapsed());
+        self.with(|record| {
+            record.status = Some(status.as_u16());
+            record.timings.upstream_head = waited;
+        });
+    }
+
+    /// Some of the answer passes to the client.
+    pub(crate) fn passed(&mut self, bytes: usize) {
+        let sent = self.sent;
+        self.with(|record| {
+            record.bytes_out += bytes as u64;
+            if record.timings.upstream_first_byte.is_none() {
+                record.timings.upstream_first_byte = sent.map(|sent| sent.elapsed());
+            }
+        });
+    }
+
+    /// Our own work on the answer took this long.
+    pub(crate) fn worked(&mut self, took: Duration) {
+        self.with(|record| record.timings.response += took);
+    }
+
+    /// Bytes passed to the client so far.
+    pub(crate) fn bytes_out(&self) -> u64 {
+        self.record.as_ref().map_or(0, |record| record.bytes_out)
+    }
+
+    /// It ends, and how.
+    pub(crate) fn end(mut self, outcome: Outcome, reason: Option<String>) {
+        self.conclude(outcome, reason);
+    }
+
+    /// It ends with an error of ours: the answer for the client, and the record's last words.
+    pub(crate) fn fail(self, error: &Error) -> Response<AnswerBody> {
+        let response = error.to_response();
+        self.end_with(response.status(), error.outcome(), Some(error.to_string()));
+        response
+    }
+
+    /// We answer in the upstream's place, and why.
+    pub(crate) fn end_with(mut self, status: StatusCode, outcome: Outcome, reason: Option<String>) {
+        self.with(|record| record.status = Some(status.as_u16()));
+        self.conclude(outcome, reason);
+    }
+
+    /// Marks the end; what is told about it goes out with the drop.
+    pub(crate) fn conclude(&mut self, outcome: Outcome, reason: Option<String>) {
+        self.with(|record| {
+            record.outcome = outcome;
+            record.reason = reason;
+        });
+    }
+
+    fn with(&mut self, change: impl FnOnce(&mut ExchangeRecord)) {
+        if let Some(record) = &mut self.record {
+            change(record);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.ledger.live.fetch_sub(1, Ordering::Relaxed);
+        let Some(mut record) = self.record.take() else {
+            return;
+        };
+        record.timings.total = self.began.elapsed();
+        if let Some(received) = &self.received {
+            record.bytes_in = received.get();
+        }
+        if record.turn.is_none() && (self.metadata.is_some() || self.subagent.is_some()) {
+            let metadata = self.metadata.as_ref().and_then(|v| v.to_str().ok());
+            let subagent = self.subagent.as_ref().and_then(|v| v.to_str().ok());
+            record.turn = Some(Turn::from_head(metadata, subagent).kind.as_str());
+        }
+        self.ledger.observer.exchange_ended(record);
+    }
+}
+
+/// A header's value, short enough to be an id.
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    (value.len() <= 128).then(|| value.to_owned())
+}

@@ -1,0 +1,133 @@
+//! Which headers cross the proxy.
+//!
+//! Maps are built anew rather than thinned out: removing from a `HeaderMap` moves its last entry
+//! into the gap, and the order clients chose is to survive.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::guard::TOKEN_HEADER;
+
+/// What a request carries on to the upstream. `Host` is left to the client stack, which writes
+/// the upstream's as its last header, just as Codex's own stack does without a proxy.
+pub(crate) fn request(from: &HeaderMap) -> HeaderMap {
+    forward(from, |name| {
+        name == header::HOST
+            || name == TOKEN_HEADER
+            || name == header::FORWARDED
+            || name.as_str().starts_with("x-forwarded-")
+    })
+}
+
+/// What an answer carries back to the client.
+pub(crate) fn response(from: &HeaderMap) -> HeaderMap {
+    forward(from, |_| false)
+}
+
+/// A WebSocket upgrade, which is hop-by-hop, agreed end to end.
+pub(crate) fn keep_upgrade(from: &HeaderMap, to: &mut HeaderMap) {
+    to.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Some(protocol) = from.get(header::UPGRADE) {
+        to.insert(header::UPGRADE, protocol.clone());
+    }
+}
+
+fn forward(from: &HeaderMap, is_ours: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    let mut to = HeaderMap::with_capacity(from.len() + 2);
+    // Without a Connection header nothing else can be named hop-by-hop: the usual case.
+    let named = connection_options(from);
+    for (name, value) in from {
+        let dropped = is_hop_by_hop(name, value)
+            || is_ours(name)
+            || named.iter().any(|n| n.eq_ignore_ascii_case(name.as_str()));
+        if !dropped {
+            to.append(name.clone(), value.clone());
+        }
+    }
+    to
+}
+
+/// The header names that `Connection` makes hop-by-hop (RFC 9110, 7.6.1).
+fn connection_options(headers: &HeaderMap) -> Vec<&str> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        // Connection cannot take away what makes the message itself (a smuggling trick).
+        .filter(|name| !name.is_empty() && !is_end_to_end(name))
+        .collect()
+}
+
+fn is_end_to_end(name: &str) -> bool {
+    [
+        "authorization",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "host",
+    ]
+    .iter()
+    .any(|kept| kept.eq_ignore_ascii_case(name))
+}
+
+fn is_hop_by_hop(name: &HeaderName, value: &HeaderValue) -> bool {
+    match name.as_str() {
+        "connection" | "keep-alive" | "transfer-encoding" | "upgrade" => true,
+        // "TE: trailers" says that trailers are welcome, which they are on both sides.
+        "te" => !value.as_bytes().eq_ignore_ascii_case(b"trailers"),
+        name => name.starts_with("proxy-"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        map
+    }
+
+    fn names(map: &HeaderMap) -> Vec<&str> {
+        map.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[test]
+    fn keeps_order_and_duplicates_of_what_crosses() {
+        let from = map(&[
+            ("host", "localhost"),
+            ("zeta", "1"),
+            ("connection", "keep-alive, x-hop"),
+            ("authorization", "Bearer x"),
+            ("x-hop", "1"),
+            ("proxy-authorization", "secret"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("cookie", "a"),
+            ("cookie", "b"),
+            ("te", "trailers"),
+            ("alpha", "2"),
+        ]);
+        let to = request(&from);
+        assert_eq!(
+            names(&to),
+            ["zeta", "authorization", "cookie", "cookie", "te", "alpha"]
+        );
+    }
+
+    #[test]
+    fn connection_cannot_strip_the_message() {
+        let from = map(&[
+            ("connection", "Content-Length, authorization"),
+            ("content-length", "3"),
+            ("authorization", "x"),
+        ]);
+        assert_eq!(names(&request(&from)), ["content-length", "authorization"]);
+    }
+}

@@ -1,0 +1,180 @@
+//! Exchanges over HTTP: the body out, the answer back.
+
+mod answer;
+mod document;
+mod filtered;
+mod idle;
+mod out;
+
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use crate::chain::{Listeners, Plan};
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::headers;
+use crate::inspect::{Inspected, inspect};
+use crate::line::Line;
+use crate::observe::Outcome;
+pub(crate) use answer::AnswerBody;
+use answer::Source;
+use filtered::FilteredBody;
+pub(crate) use out::{BodyFault, OutBody};
+
+/// Carries one request to the upstream and its answer back.
+pub(crate) async fn carry(
+    line: &Line,
+    plan: &Plan,
+    head: &Parts,
+    body: Incoming,
+    mut exchange: Exchange,
+) -> Response<AnswerBody> {
+    match send(line, plan, head, body, &mut exchange).await {
+        Ok(Sent::Answered {
+            response,
+            listeners: None,
+        }) => pass(line, response, exchange),
+        Ok(Sent::Answered {
+            response,
+            listeners: Some(listeners),
+        }) => filter(line, response, listeners, exchange).await,
+        Ok(Sent::Replied(response)) => {
+            exchange.end_with(response.status(), Outcome::Answered, None);
+            response
+        }
+        Err(error) => exchange.fail(&error),
+    }
+}
+
+enum Sent {
+    Answered {
+        response: Response<Incoming>,
+        listeners: Option<Listeners>,
+    },
+    Replied(Response<AnswerBody>),
+}
+
+async fn send(
+    line: &Line,
+    plan: &Plan,
+    head: &Parts,
+    body: Incoming,
+    exchange: &mut Exchange,
+) -> Result<Sent, Error> {
+    let limit = line.config.limits.body.get();
+    let too_large = || Error::TooLarge {
+        limit,
+        setting: "limits.body",
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let target = line.upstream.target(head)?;
+    let mut headers = headers::request(&head.headers);
+    let (body, fault, listeners) = if plan.is_empty() {
+        let (body, fault) = line.carry_body(body, exchange);
+        (body, fault, None)
+    } else {
+        match inspect(line, plan, head, &mut headers, body, exchange).await? {
+            Inspected::Forward {
+                body,
+                fault,
+                listeners,
+            } => (body, fault, listeners),
+            Inspected::Reply { reply, stream } => {
+                return Ok(Sent::Replied(reply.to_response(exchange.id(), stream)));
+            }
+        }
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = target;
+    *request.headers_mut() = headers;
+    exchange.sending();
+    let response = line
+        .upstream
+        .send(request)
+        .await
+        .map_err(|error| match fault {
+            // The upstream's connection only knows that the body ended badly.
+            Some(fault) if fault.is_too_large() => too_large(),
+            Some(fault) if fault.is_broken() => {
+                Error::Body("the client stopped sending".to_owned())
+            }
+            _ => error,
+        })?;
+    exchange.answered(response.status());
+    Ok(Sent::Answered {
+        response,
+        listeners,
+    })
+}
+
+/// The answer as it comes.
+fn pass(line: &Line, response: Response<Incoming>, exchange: Exchange) -> Response<AnswerBody> {
+    let idle = line.config.timeouts.stream_idle.get();
+    let (mut head, body) = response.into_parts();
+    head.headers = headers::response(&head.headers);
+    Response::from_parts(head, AnswerBody::carry(body, exchange, idle))
+}
+
+/// The answer shown to filters, when it is of a kind they read.
+async fn filter(
+    line: &Line,
+    response: Response<Incoming>,
+    listeners: Listeners,
+    mut exchange: Exchange,
+) -> Response<AnswerBody> {
+    let began = Instant::now();
+    match readable(&response) {
+        Some(Readable::Events) => {
+            let (mut head, body) = response.into_parts();
+            head.headers = headers::response(&head.headers);
+            drop_length(&mut head.headers);
+            let source = Source::new(body, line.config.timeouts.stream_idle.get());
+            let longest = line.config.limits.event.get();
+            exchange.worked(began.elapsed());
+            let body = FilteredBody::new(source, exchange, listeners, longest);
+            Response::from_parts(head, AnswerBody::filter(body))
+        }
+        Some(Readable::Document) => document::filter(line, response, listeners, exchange).await,
+        None => pass(line, response, exchange),
+    }
+}
+
+enum Readable {
+    Events,
+    Document,
+}
+
+/// Only plain, successful answers are read; errors are the client's to show.
+fn readable(response: &Response<Incoming>) -> Option<Readable> {
+    let headers = response.headers();
+    if !response.status().is_success() || headers.contains_key(header::CONTENT_ENCODING) {
+        return None;
+    }
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let kind = kind
+        .split(|b| *b == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    if kind.eq_ignore_ascii_case(b"text/event-stream") {
+        Some(Readable::Events)
+    } else if kind.eq_ignore_ascii_case(b"application/json") {
+        Some(Readable::Document)
+    } else {
+        None
+    }
+}
+
+/// A stream that filters may change has no length to announce.
+fn drop_length(headers: &mut HeaderMap) {
+    headers.remove(header::CONTENT_LENGTH);
+}

@@ -1,0 +1,166 @@
+//! The request body on its way upstream.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::idle::Idle;
+use crate::exchange::Counter;
+
+/// A body for the upstream: the client's own, frame by frame, or one we hold.
+pub(crate) enum OutBody {
+    /// Nothing at all.
+    Empty,
+    /// The client's, as it arrives.
+    Carried(Box<CarriedBody>),
+    /// Held in memory, because a filter read it.
+    Held {
+        chunks: VecDeque<Bytes>,
+        trailers: Option<HeaderMap>,
+    },
+}
+
+/// The client's body, watched while it passes.
+pub(crate) struct CarriedBody {
+    inner: Incoming,
+    idle: Idle,
+    left: usize,
+    count: Arc<Counter>,
+    fault: Arc<BodyFault>,
+}
+
+/// What went wrong with a body after it was handed to the upstream's connection.
+#[derive(Debug, Default)]
+pub(crate) struct BodyFault {
+    too_large: AtomicBool,
+    broken: AtomicBool,
+}
+
+impl BodyFault {
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.too_large.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+}
+
+impl OutBody {
+    /// Passes the client's body on, up to `limit` bytes.
+    pub(crate) fn carry(
+        inner: Incoming,
+        limit: usize,
+        idle: Duration,
+        count: Arc<Counter>,
+    ) -> (Self, Arc<BodyFault>) {
+        let fault = Arc::new(BodyFault::default());
+        let body = CarriedBody {
+            inner,
+            idle: Idle::new(idle),
+            left: limit,
+            count,
+            fault: Arc::clone(&fault),
+        };
+        (Self::Carried(Box::new(body)), fault)
+    }
+
+    /// Sends what we hold.
+    pub(crate) fn held(
+        chunks: impl IntoIterator<Item = Bytes>,
+        trailers: Option<HeaderMap>,
+    ) -> Self {
+        let chunks = chunks
+            .into_iter()
+            .filter(|chunk| !chunk.is_empty())
+            .collect();
+        Self::Held { chunks, trailers }
+    }
+}
+
+impl CarriedBody {
+    fn fail(&self, which: &AtomicBool, what: &'static str) -> io::Error {
+        which.store(true, Ordering::Relaxed);
+        io::Error::other(what)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                ready!(self.idle.poll_quiet(cx));
+                let error = self.fail(&self.fault.broken, "the client's body stopped arriving");
+                return Poll::Ready(Some(Err(error)));
+            }
+        };
+        self.idle.heard();
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.count.add(bytes);
+                match self.left.checked_sub(bytes) {
+                    Some(left) => {
+                        self.left = left;
+                        Some(Ok(frame))
+                    }
+                    None => Some(Err(
+                        self.fail(&self.fault.too_large, "the client's body is too large")
+                    )),
+                }
+            }
+            Some(Err(_)) => Some(Err(
+                self.fail(&self.fault.broken, "the client's body broke off")
+            )),
+            None => None,
+        })
+    }
+}
+
+impl Body for OutBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Carried(body) => body.poll(cx),
+            Self::Held { chunks, trailers } => {
+                let next = chunks.pop_front().map(Frame::data);
+                Poll::Ready(
+                    next.or_else(|| trailers.take().map(Frame::trailers))
+                        .map(Ok),
+                )
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Carried(body) => body.inner.is_end_stream(),
+            Self::Held { chunks, trailers } => chunks.is_empty() && trailers.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Carried(body) => body.inner.size_hint(),
+            Self::Held { chunks, .. } => {
+                SizeHint::with_exact(chunks.iter().map(|chunk| chunk.len() as u64).sum())
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What every exchange shares: configuration, rules, filters, the way upstream, the counts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::sync::{Semaphore, watch};
+
+use crate::chain::{Chain, Plan};
+use crate::config::Config;
+use crate::exchange::{Exchange, Ledger};
+use crate::guard::Guard;
+use crate::http::{BodyFault, OutBody};
+use crate::turn::SeenPrompts;
+use crate::upstream::Upstream;
+
+/// The line as it was set up at the start.
+pub(crate) struct Line {
+    pub(crate) config: Config,
+    pub(crate) listen: SocketAddr,
+    pub(crate) started: Instant,
+    pub(crate) guard: Guard,
+    pub(crate) chain: Chain,
+    pub(crate) upstream: Upstream,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) seen: SeenPrompts,
+    /// One permit a connection, WebSocket ones included.
+    pub(crate) connections: Arc<Semaphore>,
+    /// Turns true when the proxy is to stop.
+    pub(crate) stopping: watch::Receiver<bool>,
+    /// What the binary adds to the status document.
+    pub(crate) facts: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Line {
+    /// Which filters take part in an exchange; none of them in passthrough mode.
+    pub(crate) fn plan(&self, head: &http::request::Parts) -> Plan {
+        if self.config.passthrough {
+            Plan::default()
+        } else {
+            self.chain.plan(head)
+        }
+    }
+
+    /// The client's body, to be passed on as it arrives.
+    pub(crate) fn carry_body(
+        &self,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> (OutBody, Option<Arc<BodyFault>>) {
+        if body.is_end_stream() {
+            return (OutBody::Empty, None);
+        }
+        let limits = &self.config;
+        let (body, fault) = OutBody::carry(
+            body,
+            limits.limits.body.get(),
+            limits.timeouts.body_idle.get(),
+            exchange.count_received(),
+        );
+        (body, Some(fault))
+    }
+
+    /// Connections open now.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.config
+            .limits
+            .connections
+            .saturating_sub(self.connections.available_permits())
+    }
+}

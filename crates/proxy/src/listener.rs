@@ -1,0 +1,134 @@
+//! Accepts connections and serves them until told to stop, then lets them finish.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use crate::carry::carry;
+use crate::line::Line;
+
+/// Connections the kernel queues while we are busy; the system may allow fewer.
+pub(crate) const BACKLOG: i32 = 4_096;
+/// Wait after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until `shutdown` is done.
+pub(crate) async fn accept(
+    line: &Arc<Line>,
+    listener: &TcpListener,
+    shutdown: impl Future<Output = ()>,
+) {
+    let server = Arc::new(server(line));
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = next(line, listener) => accepted,
+            () = &mut shutdown => return,
+        };
+        match accepted {
+            Ok((stream, client, permit)) => {
+                tokio::spawn(serve(
+                    Arc::clone(line),
+                    Arc::clone(&server),
+                    stream,
+                    client,
+                    permit,
+                ));
+            }
+            // A client that left the queue again is no trouble of ours.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::error!(%error, "a connection could not be accepted; raise the open-files limit if this goes on");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn next(
+    line: &Line,
+    listener: &TcpListener,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    // At the limit, new connections wait in the kernel's queue instead of being turned away.
+    let permit = Arc::clone(&line.connections)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, client) = listener.accept().await?;
+    Ok((stream, client, permit))
+}
+
+fn server(line: &Line) -> auto::Builder<TokioExecutor> {
+    let head = line.config.limits.head.get();
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(line.config.timeouts.head.get())
+        // hyper reads heads and bodies through one buffer, of 8 KiB at least.
+        .max_buf_size(head.max(8_192))
+        // The answer's Date is the upstream's, or absent as the upstream left it.
+        .auto_date_header(false);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(60))
+        .auto_date_header(false);
+    server
+}
+
+async fn serve(
+    line: Arc<Line>,
+    server: Arc<auto::Builder<TokioExecutor>>,
+    stream: TcpStream,
+    client: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
+    // An event must not wait for the next one to fill a packet.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let stopping = stopped(line.stopping.clone());
+    // A WebSocket connection outlives its handshake and keeps the permit with it.
+    let permit = Arc::new(permit);
+    let service = service_fn(move |mut request: hyper::Request<_>| {
+        request.extensions_mut().insert(Arc::clone(&permit));
+        let line = Arc::clone(&line);
+        async move { Ok::<_, std::convert::Infallible>(carry(&line, client, request).await) }
+    });
+    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%client, error = %innermost(error.as_ref()), "a client's connection ended early");
+    }
+}
+
+/// Waits until the proxy is to stop.
+pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which it is only after a stop.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |e| e.source())
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{Instance, Lock, StateDir, instance::remove_pid_file};
 
@@ -30,18 +30,22 @@ pub(crate) fn stop(state: &StateDir) -> anyhow::Result<Stopped> {
     };
     let drain = Duration::from_millis(instance.drain_ms);
     signal(&instance, Signal::TERM)?;
-    if gone_within(state, drain.saturating_add(GRACE))? {
+    if gone_within(state, instance.pid, drain.saturating_add(GRACE))? {
         return Ok(Stopped::Ended(instance));
     }
     signal(&instance, Signal::KILL)?;
-    gone_within(state, GRACE)?;
+    gone_within(state, instance.pid, GRACE)?;
     remove_pid_file(state);
     Ok(Stopped::Killed(instance))
 }
 
+fn process_id(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
+
 fn signal(instance: &Instance, signal: Signal) -> anyhow::Result<()> {
-    let pid = i32::try_from(instance.pid).ok().and_then(Pid::from_raw);
-    let pid = pid.with_context(|| format!("proxy.json names no process: {}", instance.pid))?;
+    let pid = process_id(instance.pid)
+        .with_context(|| format!("proxy.json names no process: {}", instance.pid))?;
     match kill_process(pid, signal) {
         // Gone already: what we wanted.
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -55,15 +59,33 @@ fn signal(instance: &Instance, signal: Signal) -> anyhow::Result<()> {
 }
 
 /// Whether the daemon's lock was released in time.
-fn gone_within(state: &StateDir, limit: Duration) -> anyhow::Result<bool> {
+fn gone_within(state: &StateDir, pid: u32, limit: Duration) -> anyhow::Result<bool> {
     let deadline = Instant::now().checked_add(limit);
     loop {
         if !Lock::is_held(state)? {
+            wait_for_exit(pid);
             return Ok(true);
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(false);
         }
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The lock goes a moment before the process does, and the port with it: whoever starts anew
+/// must not meet it. A process its parent has not collected yet (state Z) holds nothing.
+fn wait_for_exit(pid: u32) {
+    for _ in 0..200 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let zombie = stat
+            .rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('Z'));
+        let gone = process_id(pid).is_none_or(|pid| test_kill_process(pid).is_err());
+        if gone || zombie {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn carry(
     } else {
         Transport::Http
     };
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.into_parts();
     if let Err(refusal) = line.guard.admit(&head) {
         let exchange = Exchange::open(&line.ledger, client, transport, &head);
         return exchange.fail(&Error::Refused(refusal));
@@ -49,6 +49,6 @@ pub(crate) async fn carry(
     let plan = line.plan(&head);
     match transport {
         Transport::Http => http::carry(line, &plan, &head, body, exchange).await,
-        Transport::WebSocket => websocket::carry(line, plan, &mut head, exchange).await,
+        Transport::WebSocket => websocket::carry(line, plan, head, exchange).await,
     }
 }

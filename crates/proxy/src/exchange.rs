@@ -111,6 +111,34 @@ impl Exchange {
         }
     }
 
+    /// Another exchange on the same connection, whose request of `bytes` has come.
+    pub(crate) fn sibling(&self, bytes: usize) -> Self {
+        let id = self.ledger.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        self.ledger.live.fetch_add(1, Ordering::Relaxed);
+        let record = self.record.as_ref().map(|record| {
+            Box::new(ExchangeRecord {
+                id,
+                started: SystemTime::now(),
+                turn: None,
+                status: None,
+                bytes_in: bytes as u64,
+                bytes_out: 0,
+                timings: Timings::default(),
+                ..ExchangeRecord::clone(record)
+            })
+        });
+        Self {
+            ledger: Arc::clone(&self.ledger),
+            record,
+            began: Instant::now(),
+            sent: None,
+            received: None,
+            // The handshake's description may be hours old: the message has its own.
+            metadata: None,
+            subagent: self.subagent.clone(),
+        }
+    }
+
     /// The number that log lines know it by.
     pub(crate) fn id(&self) -> u64 {
         self.record.as_ref().map_or(0, |record| record.id)

@@ -107,14 +107,12 @@ impl Guard {
             return Err(Refusal::AbsoluteForm);
         }
         check_path(parts.uri.path())?;
-        match &self.token {
-            // Whoever knows the token is not a web page: Host and Origin say nothing more.
-            Some(token) => check_token(token, &parts.headers),
-            None => {
-                self.check_host(parts)?;
-                self.check_origin(&parts.headers)
-            }
+        // Whoever knows the token is not a web page: Host and Origin say nothing more.
+        if let Some(token) = &self.token {
+            return check_token(token, &parts.headers);
         }
+        self.check_host(parts)?;
+        self.check_origin(&parts.headers)
     }
 
     fn check_host(&self, parts: &Parts) -> Result<(), Refusal> {

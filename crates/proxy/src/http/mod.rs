@@ -115,7 +115,11 @@ async fn send(
 }
 
 /// The answer as it comes.
-fn pass(line: &Line, response: Response<Incoming>, exchange: Exchange) -> Response<AnswerBody> {
+pub(crate) fn pass(
+    line: &Line,
+    response: Response<Incoming>,
+    exchange: Exchange,
+) -> Response<AnswerBody> {
     let idle = line.config.timeouts.stream_idle.get();
     let (mut head, body) = response.into_parts();
     head.headers = headers::response(&head.headers);

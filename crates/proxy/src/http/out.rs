@@ -88,17 +88,12 @@ impl OutBody {
 }
 
 impl CarriedBody {
-    fn fail(&self, which: &AtomicBool, what: &'static str) -> io::Error {
-        which.store(true, Ordering::Relaxed);
-        io::Error::other(what)
-    }
-
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 ready!(self.idle.poll_quiet(cx));
-                let error = self.fail(&self.fault.broken, "the client's body stopped arriving");
+                let error = fail(&self.fault.broken, "the client's body stopped arriving");
                 return Poll::Ready(Some(Err(error)));
             }
         };
@@ -112,17 +107,22 @@ impl CarriedBody {
                         self.left = left;
                         Some(Ok(frame))
                     }
-                    None => Some(Err(
-                        self.fail(&self.fault.too_large, "the client's body is too large")
-                    )),
+                    None => Some(Err(fail(
+                        &self.fault.too_large,
+                        "the client's body is too large",
+                    ))),
                 }
             }
-            Some(Err(_)) => Some(Err(
-                self.fail(&self.fault.broken, "the client's body broke off")
-            )),
+            Some(Err(_)) => Some(Err(fail(&self.fault.broken, "the client's body broke off"))),
             None => None,
         })
     }
+}
+
+/// The upstream's connection gets an error; the exchange reads the mark to know which.
+fn fail(mark: &AtomicBool, what: &'static str) -> io::Error {
+    mark.store(true, Ordering::Relaxed);
+    io::Error::other(what)
 }
 
 impl Body for OutBody {

@@ -150,7 +150,7 @@ impl Upstream {
         error: &(dyn StdError + 'static),
         connecting: bool,
     ) -> Error {
-        if chain(error).any(|e| e.is::<ConnectTimeout>()) {
+        if chain(error).any(<dyn StdError>::is::<ConnectTimeout>) {
             return Error::Timeout {
                 upstream,
                 what: "could not be reached",

@@ -1,0 +1,229 @@
+//! The two directions of a relayed connection: carried as they come, or message by message when
+//! a filter is interested.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use codex_plus_wire::event::EventKind;
+use codex_plus_wire::frame::{FrameError, Message, MessageAssembler, Opcode};
+use codex_plus_wire::request::RequestBody;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, ReadHalf};
+
+use super::live::is_request;
+use super::relay::Relay;
+use super::side::{PING_PAYLOAD, Side, Unwritable};
+use super::split::{Piece, Splitter};
+use crate::chain::{Event, EventVerdict};
+use crate::inspect::{Reviewed, review};
+
+/// Room for reading: little while a connection is quiet, more when it is busy.
+const QUIET_READ: usize = 4 << 10;
+const BUSY_READ: usize = 64 << 10;
+
+/// Why a direction ended without an error of the socket.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PumpError {
+    #[error("{0}")]
+    Read(#[from] io::Error),
+    #[error("{0}")]
+    Write(#[from] Unwritable),
+    #[error("{0}; `limits.websocket_message` sets how long a message filters read")]
+    Frame(#[from] FrameError),
+}
+
+/// Reads from one side, with the room that its traffic needs.
+pub(super) struct Source<'a> {
+    io: ReadHalf<TokioIo<Upgraded>>,
+    side: &'a Side,
+    buffer: BytesMut,
+    room: usize,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(io: ReadHalf<TokioIo<Upgraded>>, side: &'a Side) -> Self {
+        Self {
+            io,
+            side,
+            buffer: BytesMut::new(),
+            room: QUIET_READ,
+        }
+    }
+
+    /// Reads on; false at the end of the stream.
+    async fn read(&mut self) -> io::Result<bool> {
+        self.buffer.reserve(self.room);
+        let count = self.io.read_buf(&mut self.buffer).await?;
+        self.room = if count >= self.room {
+            BUSY_READ
+        } else {
+            QUIET_READ
+        };
+        if count > 0 {
+            self.side.hear();
+        }
+        Ok(count > 0)
+    }
+}
+
+/// Passes everything on as it comes; `tap` is told afterwards.
+pub(super) async fn carry(
+    mut from: Source<'_>,
+    to: &Side,
+    mut tap: impl FnMut(&Bytes),
+) -> Result<(), PumpError> {
+    let mut splitter = Splitter::default();
+    while from.read().await? {
+        while let Some(piece) = splitter.next(&mut from.buffer) {
+            match piece {
+                Piece::Control {
+                    opcode: Opcode::Pong,
+                    payload,
+                    ..
+                } if payload == PING_PAYLOAD => {}
+                Piece::Control { raw, .. } => to.pass(&[raw], true).await?,
+                Piece::Data(data) => {
+                    to.pass(std::slice::from_ref(&data), splitter.at_boundary())
+                        .await?;
+                    tap(&data);
+                }
+            }
+        }
+    }
+    // A stream that ends inside a header still ends with the bytes it had.
+    if !from.buffer.is_empty() {
+        to.pass(&[from.buffer.split().freeze()], false).await?;
+    }
+    Ok(())
+}
+
+/// The next message of a direction that filters read; none at its end. Pongs to our own pings
+/// are kept back, other control frames are messages too.
+async fn next_message(
+    from: &mut Source<'_>,
+    assembler: &mut MessageAssembler,
+) -> Result<Option<Message>, PumpError> {
+    loop {
+        match assembler.next_message()? {
+            Some(message) if message.opcode == Opcode::Pong && message.payload == PING_PAYLOAD => {}
+            Some(message) => return Ok(Some(message)),
+            None => {
+                if !from.read().await? {
+                    return Ok(None);
+                }
+                assembler.push(from.buffer.split().freeze());
+            }
+        }
+    }
+}
+
+/// Client to upstream: each `response.create` is an exchange of its own.
+pub(super) async fn requests(
+    relay: &Relay,
+    mut from: Source<'_>,
+    to: &Side,
+    back: &Side,
+) -> Result<(), PumpError> {
+    let mut assembler = MessageAssembler::new(relay.message_limit());
+    while let Some(message) = next_message(&mut from, &mut assembler).await? {
+        let readable = message.opcode == Opcode::Text && !message.compressed;
+        let request = readable
+            .then(|| RequestBody::parse(message.payload.clone()).ok())
+            .flatten();
+        if !request.is_some_and(|body| is_request(&body)) {
+            to.pass(&message.raw, true).await?;
+            continue;
+        }
+        let mut exchange = relay.open_exchange(message.payload.len());
+        let payload = Some(message.payload.clone());
+        match review(
+            &relay.line,
+            &relay.plan,
+            &relay.head,
+            payload,
+            &mut exchange,
+        )
+        .await
+        {
+            Reviewed::Reply { reply, .. } => {
+                let events = reply.events(exchange.id());
+                let frames: Vec<Bytes> = events
+                    .iter()
+                    .map(|event| event.to_string().into())
+                    .collect();
+                exchange.passed(frames.iter().map(Bytes::len).sum());
+                back.say(Opcode::Text, &frames).await?;
+                exchange.end(crate::observe::Outcome::Answered, None);
+            }
+            Reviewed::Forward { edited, listeners } => {
+                exchange.sending();
+                relay.live.begin(exchange, listeners);
+                match edited {
+                    None => to.pass(&message.raw, true).await?,
+                    Some(chunks) => {
+                        let frame = to.frame(Opcode::Text, &chunks.concat());
+                        to.pass(&[frame], true).await?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Upstream to client: events are shown to whoever listens to the exchange they answer.
+pub(super) async fn events(
+    relay: &Relay,
+    mut from: Source<'_>,
+    to: &Side,
+) -> Result<(), PumpError> {
+    let mut assembler = MessageAssembler::new(relay.message_limit());
+    while let Some(message) = next_message(&mut from, &mut assembler).await? {
+        if message.opcode != Opcode::Text || message.compressed {
+            to.pass(&message.raw, true).await?;
+            continue;
+        }
+        let kind = EventKind::peek(&message.payload);
+        let mut verdict = EventVerdict::Pass;
+        if let Some(mut listeners) = relay.live.take_listeners() {
+            if listeners.want(kind) {
+                verdict = listeners
+                    .hear(Event {
+                        kind,
+                        data: message.payload.clone(),
+                    })
+                    .await;
+            }
+            relay.live.give_back(listeners);
+        }
+        let mut passed = message.payload.len();
+        match verdict {
+            EventVerdict::Pass => to.pass(&message.raw, true).await?,
+            EventVerdict::Replace(events) => {
+                passed = events.iter().map(Bytes::len).sum();
+                let frames: Vec<Bytes> = events
+                    .iter()
+                    .map(|data| to.frame(Opcode::Text, data))
+                    .collect();
+                to.pass(&frames, true).await?;
+            }
+        }
+        relay.live.passed(kind, passed);
+    }
+    Ok(())
+}
+
+/// Names the turn of a message that was only carried.
+pub(super) fn classify(relay: &Relay, message: &Message) {
+    let Ok(body) = RequestBody::parse(message.payload.clone()) else {
+        return;
+    };
+    if is_request(&body) {
+        let mut exchange = relay.open_exchange(message.payload.len());
+        let turn = relay.line.seen.read(&relay.head, &body);
+        exchange.classified(turn.kind.as_str());
+        exchange.sending();
+        relay.live.begin(exchange, None);
+    }
+}

@@ -1,0 +1,212 @@
+//! What stands between the two halves of a WebSocket connection, from handshake to end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::request::Parts;
+use codex_plus_wire::event::EventKind;
+use codex_plus_wire::frame::CloseCode;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+
+use super::live::{Live, Tap};
+use super::pump::{self, PumpError, Source};
+use super::side::{Side, Unwritable};
+use crate::chain::Plan;
+use crate::exchange::Exchange;
+use crate::line::Line;
+use crate::listener::stopped;
+use crate::observe::Outcome;
+
+/// Messages that are only read along are read up to this size.
+const TAP_LIMIT: usize = 4 << 20;
+/// A side that let this many pings pass in silence is gone.
+const LOST_AFTER_PINGS: u32 = 4;
+/// How long the goodbyes of a stop may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+pub(super) struct Relay {
+    pub(super) line: Arc<Line>,
+    pub(super) plan: Plan,
+    pub(super) head: Parts,
+    pub(super) live: Live,
+    connection: Exchange,
+}
+
+/// How a connection ended.
+enum End {
+    Client(Result<(), PumpError>),
+    Upstream(Result<(), PumpError>),
+    Silence(&'static str),
+    Stop,
+}
+
+impl Relay {
+    pub(super) fn new(line: Arc<Line>, plan: Plan, head: Parts, connection: Exchange) -> Self {
+        Self {
+            line,
+            plan,
+            head,
+            live: Live::default(),
+            connection,
+        }
+    }
+
+    pub(super) fn message_limit(&self) -> usize {
+        self.line.config.limits.websocket_message.get()
+    }
+
+    /// A `response.create` of `bytes` has come.
+    pub(super) fn open_exchange(&self, bytes: usize) -> Exchange {
+        self.connection.sibling(bytes)
+    }
+
+    /// Relays until either side ends, falls silent, or the proxy stops.
+    pub(super) async fn run(mut self, client: OnUpgrade, upstream: OnUpgrade) {
+        let (client, upstream) = match tokio::try_join!(client, upstream) {
+            Ok(both) => both,
+            Err(error) => {
+                let reason = format!("the handshake was not completed: {error}");
+                return self.connection.end(Outcome::ClientLeft, Some(reason));
+            }
+        };
+        let (outcome, reason) = self.relay(client, upstream).await;
+        self.live.end_all(outcome, &reason);
+        self.connection.conclude(outcome, Some(reason));
+    }
+
+    async fn relay(&self, client: Upgraded, upstream: Upgraded) -> (Outcome, String) {
+        let (from_client, to_client) = tokio::io::split(TokioIo::new(client));
+        let (from_upstream, to_upstream) = tokio::io::split(TokioIo::new(upstream));
+        let client = Side::new(to_client, false);
+        let upstream = Side::new(to_upstream, true);
+        let from_client = Source::new(from_client, &client);
+        let from_upstream = Source::new(from_upstream, &upstream);
+        let end = tokio::select! {
+            ended = self.requests(from_client, &upstream, &client) => End::Client(ended),
+            ended = self.events(from_upstream, &client) => End::Upstream(ended),
+            who = self.watch(&client, &upstream) => End::Silence(who),
+            () = self.stop() => End::Stop,
+        };
+        self.part(end, &client, &upstream).await
+    }
+
+    async fn requests(&self, from: Source<'_>, to: &Side, back: &Side) -> Result<(), PumpError> {
+        if !self.plan.is_empty() {
+            return pump::requests(self, from, to, back).await;
+        }
+        let mut tap = Tap::new(!self.line.config.passthrough, TAP_LIMIT);
+        pump::carry(from, to, |piece| {
+            for message in tap.hear(piece) {
+                pump::classify(self, &message);
+            }
+        })
+        .await
+    }
+
+    async fn events(&self, from: Source<'_>, to: &Side) -> Result<(), PumpError> {
+        if !self.plan.is_empty() {
+            return pump::events(self, from, to).await;
+        }
+        let mut tap = Tap::new(!self.line.config.passthrough, TAP_LIMIT);
+        pump::carry(from, to, |piece| {
+            for message in tap.hear(piece) {
+                self.live
+                    .passed(EventKind::peek(&message.payload), message.payload.len());
+            }
+        })
+        .await
+    }
+
+    /// Keeps quiet sides alive with pings, and notices the ones that are gone.
+    async fn watch(&self, client: &Side, upstream: &Side) -> &'static str {
+        let period = self
+            .line
+            .config
+            .timeouts
+            .ping
+            .get()
+            .max(Duration::from_millis(10));
+        loop {
+            tokio::time::sleep(period / 2).await;
+            for (side, name) in [(client, "the client"), (upstream, "the upstream")] {
+                if side.silence() > period * LOST_AFTER_PINGS {
+                    return name;
+                }
+                // A failed write shows in the pumps as well.
+                if side.silence() >= period / 2
+                    && let Err(error) = side.ping().await
+                {
+                    tracing::debug!(%error, "a ping could not be sent");
+                }
+            }
+        }
+    }
+
+    /// Done when the proxy is to stop and no exchange is under way.
+    async fn stop(&self) {
+        stopped(self.line.stopping.clone()).await;
+        while !self.live.is_idle() {
+            self.live.ended.notified().await;
+        }
+    }
+
+    /// Tells the side that is left, as far as there is something to tell.
+    async fn part(&self, end: End, client: &Side, upstream: &Side) -> (Outcome, String) {
+        let (outcome, reason) = match end {
+            End::Client(Ok(())) => (
+                Outcome::ClientLeft,
+                "the client closed the connection".to_owned(),
+            ),
+            End::Upstream(Ok(())) => {
+                let idle = self.live.is_idle();
+                let outcome = if idle {
+                    Outcome::Completed
+                } else {
+                    Outcome::UpstreamCut
+                };
+                (outcome, "the upstream closed the connection".to_owned())
+            }
+            End::Client(Err(PumpError::Frame(error)))
+            | End::Upstream(Err(PumpError::Frame(error))) => {
+                let reason = PumpError::Frame(error).to_string();
+                goodbye(client.close(CloseCode::TOO_BIG, &reason)).await;
+                goodbye(upstream.close(CloseCode::TOO_BIG, "")).await;
+                (Outcome::Refused, reason)
+            }
+            // Who does not take what the other sends is the one that is gone.
+            End::Client(Err(error @ PumpError::Read(_)))
+            | End::Upstream(Err(error @ PumpError::Write(_))) => {
+                (Outcome::ClientLeft, error.to_string())
+            }
+            End::Upstream(Err(error)) | End::Client(Err(error)) => {
+                (Outcome::UpstreamCut, error.to_string())
+            }
+            End::Silence(who) => {
+                let outcome = if who == "the client" {
+                    Outcome::ClientLeft
+                } else {
+                    Outcome::UpstreamCut
+                };
+                (outcome, format!("{who} answered no ping (timeouts.ping)"))
+            }
+            End::Stop => {
+                goodbye(client.close(CloseCode::RESTART, "Codex-Plus is stopping")).await;
+                goodbye(upstream.close(CloseCode::GOING_AWAY, "")).await;
+                (Outcome::Completed, "Codex-Plus is stopping".to_owned())
+            }
+        };
+        goodbye(client.shutdown()).await;
+        goodbye(upstream.shutdown()).await;
+        (outcome, reason)
+    }
+}
+
+/// Last words to a side that may not listen any more.
+async fn goodbye(words: impl Future<Output = Result<(), Unwritable>>) {
+    match tokio::time::timeout(GOODBYE, words).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a WebSocket side was gone before its goodbye"),
+        Err(_) => tracing::debug!("a WebSocket side did not take its goodbye"),
+    }
+}

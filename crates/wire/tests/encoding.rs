@@ -1,4 +1,5 @@
 //! Content encodings: round trips, limits, damage.
+#![allow(clippy::unwrap_used, missing_docs)] // a test may fail where it stands
 
 use bytes::Bytes;
 use codex_plus_wire::encoding::{Coding, ContentEncoding, EncodingError};

@@ -1,4 +1,5 @@
 //! Response events: kinds at a glance, typed views, spans.
+#![allow(clippy::unwrap_used, missing_docs)] // a test may fail where it stands
 
 use codex_plus_wire::event::{CallKind, EventKind, EventKinds, ResponseEvent, Usage};
 use proptest::prelude::*;

@@ -33,8 +33,9 @@ pub struct MessageAssembler {
     partial: BytesMut,
     /// The last header seen, until its payload is complete.
     header: Option<FrameHeader>,
-    /// The message that is being collected.
+    /// The message that is being collected; its payload stands in `joined`.
     open: Option<Message>,
+    joined: BytesMut,
     /// Payload bytes of `open`, the current frame included.
     size: u64,
     failed: Option<FrameError>,
@@ -50,6 +51,7 @@ impl MessageAssembler {
             partial: BytesMut::new(),
             header: None,
             open: None,
+            joined: BytesMut::new(),
             size: 0,
             failed: None,
         }
@@ -146,28 +148,32 @@ impl MessageAssembler {
                 raw: vec![frame],
             }));
         }
-        let message = match self.open.take() {
-            None => Message {
-                opcode: header.opcode,
-                compressed: header.rsv1,
-                payload,
-                raw: vec![frame],
-            },
-            Some(mut message) => {
-                // Unique to this message, so this appends in place.
-                let mut joined = BytesMut::from(message.payload);
-                joined.extend_from_slice(&payload);
-                message.payload = joined.freeze();
-                message.raw.push(frame);
-                message
+        let mut message = match self.open.take() {
+            None => {
+                let (opcode, compressed) = (header.opcode, header.rsv1);
+                Message {
+                    opcode,
+                    compressed,
+                    payload: payload.clone(),
+                    raw: Vec::new(),
+                }
             }
+            Some(message) => message,
         };
-        if header.fin {
-            self.size = 0;
-            return Ok(Some(message));
+        message.raw.push(frame);
+        if !header.fin || message.raw.len() > 1 {
+            self.joined.extend_from_slice(&payload);
+            message.payload = Bytes::new();
         }
-        self.open = Some(message);
-        Ok(None)
+        if !header.fin {
+            self.open = Some(message);
+            return Ok(None);
+        }
+        self.size = 0;
+        if message.raw.len() > 1 {
+            message.payload = self.joined.split().freeze();
+        }
+        Ok(Some(message))
     }
 }
 

@@ -61,7 +61,7 @@ fn the_odd_corners_of_the_grammar() {
         "{]",
         "1 2",
         "NaN",
-        r#"{1:2}"#,
+        r"{1:2}",
     ] {
         assert!(!accepts(bad), "{bad}");
     }

@@ -1,4 +1,8 @@
 //! The daemon as a user meets it: the real binary, real processes, real ports.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 #[path = "daemon/codex.rs"]
 mod codex;
@@ -252,8 +256,12 @@ fn the_log_rotates_and_logs_follows_it() {
     for _ in 0..4 {
         home.ok(&["restart"]);
     }
-    assert!(home.state("proxy.log.1").exists());
+    // In the middle of a rotation there is no first one.
+    wait_for("an old log", || home.state("proxy.log.1").exists());
     assert!(!home.state("proxy.log.4").exists());
+    wait_for("the last line", || {
+        home.log().contains(&format!("pid={}", home.pid()))
+    });
     let last = home.ok(&["logs", "-n", "1"]).out;
     assert_eq!(last.lines().count(), 1);
     assert!(last.contains("listening"), "{last}");

@@ -1,4 +1,8 @@
 //! Settings as a user meets them: the real binary, files in a made-up home.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 #[path = "daemon/home.rs"]
 #[allow(dead_code, reason = "the daemon's tests use the rest")]
@@ -155,4 +159,36 @@ fn help_is_a_manual() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(home.ok(&["completions", shell]).out.contains("shell-init"));
     }
+}
+
+#[test]
+fn an_upstream_that_cannot_be_used_is_refused_with_its_place() {
+    let home = Home::new();
+    let own = format!("upstream = 'http://{}/v1'\n", home.listen);
+    for (text, says) in [
+        ("upstream = 'gopher://x'\n", "not a usable URL"),
+        ("upstream = 'http://provider.example/v1'\n", "plain http"),
+        (&own, "this proxy itself"),
+    ] {
+        let file = home.write(USER, text);
+        for args in [&["start"][..], &["start", "--foreground"]] {
+            let said = home.run(args);
+            assert_eq!(said.code, Some(2), "{said:?}");
+            assert!(
+                said.err.contains(&format!("{}:1:12: ", file.display())),
+                "{said:?}"
+            );
+            assert!(said.err.contains(says), "{said:?}");
+        }
+    }
+    // A restart that cannot succeed leaves the running one alone.
+    home.write(USER, "");
+    home.ok(&["start"]);
+    let pid = home.pid();
+    assert_eq!(
+        home.run(&["restart", "--upstream", "gopher://x"]).code,
+        Some(2)
+    );
+    assert_eq!(home.pid(), pid);
+    assert_eq!(home.status()["healthy"], true);
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use codex_plus_proxy::{Drained, Proxy, StartError};
+use codex_plus_proxy::{Drained, Facts, Proxy, StartError, Unobserved};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::daemon::{self, Instance, Lock, Locked, StateDir};
 use crate::environment::Environment;
 use crate::log::{self, ExchangeLog, Pipe, Rotating, Sinks};
 use crate::output::{self, Exit, Paint};
-use crate::settings::Loaded;
+use crate::settings::{Loaded, SettingsError};
 
 /// Serves until a signal. `detached` is the background child.
 pub(crate) fn serve(
@@ -62,9 +63,10 @@ async fn run(
 ) -> anyhow::Result<Drained> {
     let settings = &loaded.settings;
     let observer = ExchangeLog::new(pipe, settings.log.slow.get());
-    let proxy =
-        Proxy::bind(&settings.proxy, Arc::new(observer)).map_err(|error| explain(&error))?;
-    let listen = proxy.local_addr().context("the listener has no address")?;
+    let facts = facts(state, loaded);
+    let proxy = Proxy::bind(&settings.proxy, Arc::new(observer), Vec::new(), facts)
+        .map_err(|error| explain(error, loaded))?;
+    let listen = proxy.local_addr();
     let instance = Instance {
         pid: std::process::id(),
         listen,
@@ -97,7 +99,7 @@ async fn run(
         daemon::let_go_of_stderr().context("cannot let go of standard error")?;
         std::env::set_current_dir(state.folder()).context("cannot enter the state folder")?;
     }
-    let drained = proxy.run(shutdown).await;
+    let drained = proxy.run(shutdown).await.context("the listener failed")?;
     tracing::info!(target: "codex-plus", cut = drained.cut, "stopped");
     Ok(drained)
 }
@@ -155,14 +157,60 @@ fn raise_file_limit() {
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
+/// What `/codex-plus/status` tells beside what the line itself knows.
+fn facts(state: &StateDir, loaded: &Loaded) -> Facts {
+    let ignored: Vec<String> = loaded.ignored.iter().map(ToString::to_string).collect();
+    let facts = [
+        ("state_dir", json!(state.folder())),
+        ("log_file", json!(state.log_file())),
+        ("settings_files", json!(loaded.files)),
+        ("ignored", json!(ignored)),
+    ];
+    facts
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
+/// Whether the proxy would start with these settings, its port aside. For `restart`, which must
+/// not end a working proxy for one that cannot start.
+pub(crate) fn check(loaded: &Loaded) -> anyhow::Result<()> {
+    let mut config = loaded.settings.proxy.clone();
+    config.listen.set_port(0);
+    match Proxy::bind(&config, Arc::new(Unobserved), Vec::new(), Facts::new()) {
+        Err(error) => Err(explain(error, loaded)),
+        Ok(_) => Ok(()),
+    }
+}
+
 /// A start error with what to do next.
-fn explain(error: &StartError) -> anyhow::Error {
-    let StartError::Listen { listen, source } = error;
-    let holder = daemon::owner(*listen).map(|owner| format!(", held by {owner}"));
+fn explain(error: StartError, loaded: &Loaded) -> anyhow::Error {
+    let (listen, source) = match &error {
+        StartError::Listen { listen, source } => (listen, source),
+        // These are the settings' fault, and say what to do themselves.
+        StartError::Token(_) => return blame("listen", &error, loaded),
+        StartError::Upstream(_) => return blame("upstream", &error, loaded),
+        StartError::Tls(_) => return blame("tls.ca_files", &error, loaded),
+    };
+    let taken = source.kind() == std::io::ErrorKind::AddrInUse;
+    let holder = taken.then(|| daemon::owner(*listen)).flatten();
+    let holder = holder.map(|owner| format!(", held by {owner}"));
     let next = match source.kind() {
         std::io::ErrorKind::PermissionDenied => "choose a port above 1023 with --listen",
         std::io::ErrorKind::AddrNotAvailable => "choose an address of this machine with --listen",
         _ => "end that program, or choose another port with --listen",
     };
     anyhow::anyhow!("{error}{}; {next}", holder.unwrap_or_default())
+}
+
+/// Puts the error where the key was set; without such a place it stays as it is.
+fn blame(key: &str, error: &StartError, loaded: &Loaded) -> anyhow::Error {
+    match loaded.assignments.get(key) {
+        Some(assignment) => SettingsError {
+            origin: assignment.origin.clone(),
+            problem: error.to_string(),
+        }
+        .into(),
+        None => anyhow::anyhow!("{error}"),
+    }
 }

@@ -68,7 +68,7 @@ fn running_proxy(env: &Environment) -> anyhow::Result<String> {
             None => match daemon::spawn(&state, &[], &env.cwd, token)? {
                 Spawned::Healthy(instance) => return Ok(instance.url()),
                 // Someone may have been faster; look again.
-                Spawned::Ended(reason) => said = reason,
+                Spawned::Ended { said: reason, .. } => said = reason,
             },
         }
     }

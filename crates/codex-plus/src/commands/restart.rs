@@ -26,6 +26,7 @@ pub(crate) fn restart(env: &Environment, args: &RestartArgs) -> anyhow::Result<E
     }
     // Before anything is stopped: settings that cannot be used leave the old one running.
     let loaded = load_settings(&env, &line)?;
+    crate::serve::check(&loaded)?;
     stop::tell(&daemon::stop(&state)?);
     if let Some(found) = Found::look(&state, &loaded)? {
         return Ok(found.tell(&line));

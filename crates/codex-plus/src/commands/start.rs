@@ -43,7 +43,7 @@ pub(crate) fn in_background(
             tell_started(&instance, state);
             Ok(Exit::Success)
         }
-        Spawned::Ended(said) => {
+        Spawned::Ended { code, said } => {
             // Someone may have been faster: then it is running all the same.
             if let Some(found) = Found::look(state, loaded)? {
                 return Ok(found.tell(line));
@@ -53,7 +53,10 @@ pub(crate) fn in_background(
             } else {
                 &said
             });
-            Ok(Exit::Failure)
+            Ok(match code {
+                Some(2) => Exit::Usage,
+                _ => Exit::Failure,
+            })
         }
     }
 }

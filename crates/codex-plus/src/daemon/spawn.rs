@@ -22,8 +22,8 @@ const DETACHED_FLAG: &str = "--detached";
 pub(crate) enum Spawned {
     /// It answers on its port.
     Healthy(Instance),
-    /// It ended, and this is what it said.
-    Ended(String),
+    /// It ended, with this code, and this is what it said.
+    Ended { code: Option<i32>, said: String },
 }
 
 /// How long a start may take on a slow machine.
@@ -55,14 +55,14 @@ pub(crate) fn spawn(
             String::from_utf8_lossy(&bytes).trim_end().to_owned()
         })
     });
-    let ended = |said: Option<std::thread::JoinHandle<String>>| {
-        let text = said.and_then(|thread| thread.join().ok());
-        Spawned::Ended(text.unwrap_or_default())
-    };
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
-        if let Some(_status) = child.try_wait()? {
-            return Ok(ended(said));
+        if let Some(status) = child.try_wait()? {
+            let said = said.and_then(|thread| thread.join().ok());
+            return Ok(Spawned::Ended {
+                code: status.code(),
+                said: said.unwrap_or_default(),
+            });
         }
         if let Some(instance) = written_by(&child, state)
             && Probe::new(instance.listen, token).is_healthy()

@@ -56,25 +56,25 @@ impl Writer {
     /// `response.created`.
     pub(crate) fn created(&mut self) -> Event {
         let response = self.response("in_progress");
-        self.event("response.created", json!({"response": response}))
+        self.event("response.created", &json!({"response": response}))
     }
 
     /// `response.completed` with the usage and all output items.
     pub(crate) fn completed(&mut self) -> Event {
         let response = self.finished("completed");
-        self.event("response.completed", json!({"response": response}))
+        self.event("response.completed", &json!({"response": response}))
     }
 
     pub(crate) fn incomplete(&mut self, reason: &str) -> Event {
         let mut response = self.finished("incomplete");
         response["incomplete_details"] = json!({"reason": reason});
-        self.event("response.incomplete", json!({"response": response}))
+        self.event("response.incomplete", &json!({"response": response}))
     }
 
     pub(crate) fn failed(&mut self, code: &str, message: &str) -> Event {
         let mut response = self.response("failed");
         response["error"] = json!({"code": code, "message": message});
-        self.event("response.failed", json!({"response": response}))
+        self.event("response.failed", &json!({"response": response}))
     }
 
     /// The finished response as an object: the answer to `"stream": false`.
@@ -92,7 +92,7 @@ impl Writer {
         [
             self.event(
                 "response.output_item.added",
-                json!({"output_index": 0, "item": item}),
+                &json!({"output_index": 0, "item": item}),
             ),
             self.text_event("response.content_part.added", "part", &part),
         ]
@@ -122,9 +122,9 @@ impl Writer {
         let added = json!({"output_index": 0, "item": item("in_progress", "", &id)});
         let place = |key: &str| json!({"item_id": id, "output_index": 0, key: arguments});
         vec![
-            self.event("response.output_item.added", added),
-            self.event("response.function_call_arguments.delta", place("delta")),
-            self.event("response.function_call_arguments.done", place("arguments")),
+            self.event("response.output_item.added", &added),
+            self.event("response.function_call_arguments.delta", &place("delta")),
+            self.event("response.function_call_arguments.done", &place("arguments")),
             self.item_done(&item("completed", arguments, &id)),
         ]
     }
@@ -138,9 +138,9 @@ impl Writer {
         let added = json!({"output_index": 0, "item": item("in_progress", "", &id)});
         let place = |key: &str| json!({"item_id": id, "output_index": 0, key: input});
         vec![
-            self.event("response.output_item.added", added),
-            self.event("response.custom_tool_call_input.delta", place("delta")),
-            self.event("response.custom_tool_call_input.done", place("input")),
+            self.event("response.output_item.added", &added),
+            self.event("response.custom_tool_call_input.delta", &place("delta")),
+            self.event("response.custom_tool_call_input.done", &place("input")),
             self.item_done(&item("completed", input, &id)),
         ]
     }
@@ -156,24 +156,23 @@ impl Writer {
         self.output.push(item.clone());
         self.event(
             "response.output_item.done",
-            json!({"output_index": 0, "item": item}),
+            &json!({"output_index": 0, "item": item}),
         )
     }
 
     fn text_event(&mut self, kind: &str, key: &str, value: &Value) -> Event {
         let fields =
             json!({"item_id": self.item_id, "output_index": 0, "content_index": 0, key: value});
-        self.event(kind, fields)
+        self.event(kind, &fields)
     }
 
-    fn event(&mut self, kind: &str, mut fields: Value) -> Event {
-        fields["type"] = Value::from(kind);
-        fields["sequence_number"] = Value::from(self.sequence);
+    fn event(&mut self, kind: &str, fields: &Value) -> Event {
+        // The provider puts these two first; `Value` would sort them among the rest.
+        let (kind, sequence, fields) = (kind.to_owned(), self.sequence, fields.to_string());
         self.sequence += 1;
-        Event {
-            kind: kind.to_owned(),
-            json: fields.to_string(),
-        }
+        let fields = fields.trim_start_matches('{');
+        let json = format!(r#"{{"type":"{kind}","sequence_number":{sequence},{fields}"#);
+        Event { kind, json }
     }
 
     fn message(&self, status: &str, text: Option<&str>) -> Value {

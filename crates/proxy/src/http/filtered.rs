@@ -26,6 +26,7 @@ pub(crate) struct FilteredBody {
     state: State,
     passing: Passing,
     out: VecDeque<Frame<Bytes>>,
+    trailers: Option<Frame<Bytes>>,
     ended: bool,
 }
 
@@ -62,6 +63,7 @@ impl FilteredBody {
             state: State::Listening(listeners),
             passing: Passing::default(),
             out: VecDeque::new(),
+            trailers: None,
             ended: false,
         }
     }
@@ -82,6 +84,10 @@ impl FilteredBody {
                 continue;
             }
             if self.ended {
+                if self.drain() {
+                    continue;
+                }
+                self.exchange.conclude(Outcome::Completed, None);
                 return Poll::Ready(None);
             }
             match ready!(self.source.poll(cx)) {
@@ -90,10 +96,7 @@ impl FilteredBody {
                         self.passing.begin(piece.clone());
                         self.framer.push(piece);
                     }
-                    Err(trailers) => {
-                        self.drain();
-                        self.out.push_back(trailers);
-                    }
+                    Err(trailers) => self.trailers = Some(trailers),
                 },
                 Some(Err(error)) => {
                     self.exchange
@@ -101,9 +104,8 @@ impl FilteredBody {
                     return Poll::Ready(Some(Err(error)));
                 }
                 None => {
-                    self.drain();
                     self.ended = true;
-                    self.exchange.conclude(Outcome::Completed, None);
+                    self.framer.end();
                 }
             }
         }
@@ -185,11 +187,10 @@ impl FilteredBody {
     }
 
     /// What is left when the stream ends in the middle of an event goes out as it is.
-    fn drain(&mut self) {
-        self.flush_run();
-        if let Some(rest) = self.framer.finish() {
-            self.out.push_back(Frame::data(rest));
-        }
+    fn drain(&mut self) -> bool {
+        self.out.extend(self.framer.finish().map(Frame::data));
+        self.out.extend(self.trailers.take());
+        !self.out.is_empty()
     }
 }
 

@@ -10,6 +10,8 @@ mod codex;
 mod home;
 #[path = "daemon/script.rs"]
 mod script;
+#[path = "daemon/stand_in.rs"]
+mod stand_in;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -45,21 +47,41 @@ fn start_says_all_one_needs_and_stop_ends_it() {
     assert!(home.log().contains("signal=SIGTERM"));
 }
 
+/// What a user does not see but relies on; told by `/proc`, so only where there is one.
 #[test]
-fn the_daemon_outlives_its_starter_in_a_session_of_its_own() {
+fn the_daemon_has_a_session_of_its_own_no_open_pipe_and_all_the_descriptors() {
     let home = Home::new();
-    home.ok(&["start"]);
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", home.pid()));
-    // Where there is /proc: field 6 is the session, which is the daemon's own.
-    if let Ok(stat) = stat {
-        let session = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_ascii_whitespace()
-            .nth(3);
-        assert_eq!(session, Some(home.pid().to_string().as_str()));
+    let text = format!(
+        "ulimit -Sn 256 && exec '{}' start",
+        env!("CARGO_BIN_EXE_codex-plus")
+    );
+    let mut command = home.program(std::path::Path::new("/bin/sh"));
+    let said = Said::from(command.args(["-c", &text]).output().unwrap());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let proc = std::path::PathBuf::from(format!("/proc/{}", home.pid()));
+    if !proc.exists() {
+        return;
     }
+    let stat = std::fs::read_to_string(proc.join("stat")).unwrap();
+    let session = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_ascii_whitespace()
+        .nth(3);
+    assert_eq!(session, Some(home.pid().to_string().as_str()));
+    for descriptor in ["fd/0", "fd/1", "fd/2"] {
+        let target = std::fs::read_link(proc.join(descriptor)).unwrap();
+        assert_eq!(target.to_str(), Some("/dev/null"), "{descriptor}");
+    }
+    let limits = std::fs::read_to_string(proc.join("limits")).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let numbers: Vec<&str> = line.split_ascii_whitespace().skip(3).collect();
+    assert_eq!(numbers[0], numbers[1], "{line}");
+    assert_ne!(numbers[0], "256");
 }
 
 #[test]
@@ -108,7 +130,7 @@ fn a_port_of_another_program_is_named_and_left_alone() {
     // Answers nothing, as a program that does not speak HTTP would.
     let accept = std::thread::spawn(move || {
         while let Ok((stream, _)) = holder.accept() {
-            drop(stream)
+            drop(stream);
         }
     });
     for args in [&["start"][..], &["start", "--foreground"]] {
@@ -303,7 +325,7 @@ fn doctor_tells_good_from_broken() {
     let holder = TcpListener::bind(&home.listen).unwrap();
     let accept = std::thread::spawn(move || {
         while let Ok((stream, _)) = holder.accept() {
-            drop(stream)
+            drop(stream);
         }
     });
     let said = home.run(&["doctor", "--json"]);

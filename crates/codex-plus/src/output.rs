@@ -114,6 +114,10 @@ impl Paint {
         self.wrap("1;32", text)
     }
 
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
     pub(crate) fn dim(self, text: &str) -> String {
         self.wrap("2", text)
     }

@@ -65,7 +65,7 @@ async fn run(
     let observer = ExchangeLog::new(pipe, settings.log.slow.get());
     let facts = facts(state, loaded);
     let proxy = Proxy::bind(&settings.proxy, Arc::new(observer), Vec::new(), facts)
-        .map_err(|error| explain(error, loaded))?;
+        .map_err(|error| explain(&error, loaded))?;
     let listen = proxy.local_addr();
     let instance = Instance {
         pid: std::process::id(),
@@ -178,19 +178,19 @@ pub(crate) fn check(loaded: &Loaded) -> anyhow::Result<()> {
     let mut config = loaded.settings.proxy.clone();
     config.listen.set_port(0);
     match Proxy::bind(&config, Arc::new(Unobserved), Vec::new(), Facts::new()) {
-        Err(error) => Err(explain(error, loaded)),
+        Err(error) => Err(explain(&error, loaded)),
         Ok(_) => Ok(()),
     }
 }
 
 /// A start error with what to do next.
-fn explain(error: StartError, loaded: &Loaded) -> anyhow::Error {
-    let (listen, source) = match &error {
+fn explain(error: &StartError, loaded: &Loaded) -> anyhow::Error {
+    let (listen, source) = match error {
         StartError::Listen { listen, source } => (listen, source),
         // These are the settings' fault, and say what to do themselves.
-        StartError::Token(_) => return blame("listen", &error, loaded),
-        StartError::Upstream(_) => return blame("upstream", &error, loaded),
-        StartError::Tls(_) => return blame("tls.ca_files", &error, loaded),
+        StartError::Token(_) => return blame("listen", error, loaded),
+        StartError::Upstream(_) => return blame("upstream", error, loaded),
+        StartError::Tls(_) => return blame("tls.ca_files", error, loaded),
     };
     let taken = source.kind() == std::io::ErrorKind::AddrInUse;
     let holder = taken.then(|| daemon::owner(*listen)).flatten();

@@ -1,6 +1,8 @@
 //! Filters on the line: what they are shown, what they change, and what they leave alone, the
 //! same over every transport.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::sync::Arc;

@@ -70,6 +70,9 @@ fn the_daemon_has_a_session_of_its_own_no_open_pipe_and_all_the_descriptors() {
         .split_ascii_whitespace()
         .nth(3);
     assert_eq!(session, Some(home.pid().to_string().as_str()));
+    // A closed terminal's signal means nothing to it.
+    signal(home.pid(), "HUP");
+    assert_eq!(home.status()["healthy"], true);
     for descriptor in ["fd/0", "fd/1", "fd/2"] {
         let target = std::fs::read_link(proc.join(descriptor)).unwrap();
         assert_eq!(target.to_str(), Some("/dev/null"), "{descriptor}");

@@ -61,6 +61,20 @@ fn a_missing_codex_is_named_with_how_to_get_it() {
     assert_eq!(home.status()["running"], false);
 }
 
+#[test]
+fn a_token_codex_cannot_send_is_told_before_codex_starts() {
+    let home = Home::new();
+    home.script("bin/codex", FAKE);
+    let mut command = home.codex_plus();
+    command.arg("codex").env("CODEX_PLUS_TOKEN", "s3cret");
+    let said = Said::from(command.output().unwrap());
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err.contains("guard.token") && !said.err.contains("s3cret"),
+        "{said:?}"
+    );
+}
+
 /// Runs `text` in a real shell; `None` when the machine has no such shell.
 fn in_shell(home: &Home, shell: &str, text: &str) -> Option<Said> {
     let found = Command::new("sh")

@@ -143,6 +143,9 @@ impl Drop for Home {
     fn drop(&mut self) {
         let _ = self.codex_plus().arg("stop").output();
         for folder in ["other", "checkout"] {
+            if !self.path(folder).exists() {
+                continue;
+            }
             let _ = self
                 .codex_plus()
                 .args(["stop", "--state-dir"])

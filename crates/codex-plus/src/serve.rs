@@ -83,7 +83,7 @@ async fn run(
         ignored: loaded.ignored.iter().map(ToString::to_string).collect(),
     };
     // Signals are ours before anyone can know our pid.
-    let shutdown = shutdown_signal()?;
+    let shutdown = shutdown_signal(detached)?;
     instance.write(state)?;
     tracing::info!(
         target: "codex-plus",
@@ -104,16 +104,19 @@ async fn run(
     Ok(drained)
 }
 
-/// Done at the first SIGTERM or SIGINT; a second one ends the process at once.
-fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
+/// Done at the first SIGTERM or SIGINT; a second one ends the process at once. SIGHUP means that
+/// the terminal is gone: the end of a foreground proxy, and nothing to a background one.
+fn shutdown_signal(detached: bool) -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let (asked, is_asked) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let mut once = async || {
             tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
+                _ = hang_up.recv(), if !detached => "SIGHUP",
             }
         };
         let name = once().await;

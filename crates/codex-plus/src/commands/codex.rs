@@ -55,7 +55,13 @@ fn running_proxy(env: &Environment) -> anyhow::Result<String> {
     let state = StateDir::resolve(None, env)?;
     state.ensure()?;
     let loaded = settings::load(env, Vec::new())?;
-    let token = loaded.settings.proxy.guard.token.as_deref();
+    if loaded.settings.proxy.guard.token.is_some() {
+        bail!(
+            "guard.token is set, and Codex's built-in provider cannot send it; unset it (listening \
+             on this machine only needs none), or give Codex a provider of its own with \
+             `env_http_headers`"
+        );
+    }
     let mut said = String::new();
     for _ in 0..2 {
         match Found::look(&state, &loaded)? {
@@ -65,7 +71,7 @@ fn running_proxy(env: &Environment) -> anyhow::Result<String> {
                 stranger.tell(&LineArgs::default());
                 bail!("Codex was not started, for the proxy cannot be");
             }
-            None => match daemon::spawn(&state, &[], &env.cwd, token)? {
+            None => match daemon::spawn(&state, &[], &env.cwd, None)? {
                 Spawned::Healthy(instance) => return Ok(instance.url()),
                 // Someone may have been faster; look again.
                 Spawned::Ended { said: reason, .. } => said = reason,

@@ -97,15 +97,21 @@ impl Found {
     pub(crate) fn look(state: &StateDir, loaded: &Loaded) -> anyhow::Result<Option<Self>> {
         let proxy = &loaded.settings.proxy;
         let token = proxy.guard.token.as_deref();
-        if let Some(instance) = Instance::running(state)? {
-            wait_until_healthy(&instance, token)?;
-            return Ok(Some(Self::Ours(instance)));
+        if let Some(ours) = Self::ours(state, token)? {
+            return Ok(Some(ours));
         }
         if proxy.listen.port() == 0 {
             return Ok(None);
         }
         let listen = proxy.listen;
-        Ok(match Probe::new(listen, token).ask() {
+        let holder = Probe::new(listen, token).ask();
+        // Between the two looks our own may have been started by someone else.
+        if !matches!(holder, Health::Free)
+            && let Some(ours) = Self::ours(state, token)?
+        {
+            return Ok(Some(ours));
+        }
+        Ok(match holder {
             Health::Free => None,
             Health::CodexPlus(status) => {
                 let pid = status.get("pid").and_then(serde_json::Value::as_u64);
@@ -114,6 +120,15 @@ impl Found {
             }
             Health::Other => Some(Self::Stranger { listen }),
         })
+    }
+
+    /// The daemon of this state folder, once it answers.
+    fn ours(state: &StateDir, token: Option<&str>) -> anyhow::Result<Option<Self>> {
+        let Some(instance) = Instance::running(state)? else {
+            return Ok(None);
+        };
+        wait_until_healthy(&instance, token)?;
+        Ok(Some(Self::Ours(instance)))
     }
 
     /// Says what was found and what to do; the exit code is that of `start`.

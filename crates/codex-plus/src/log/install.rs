@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use tracing::field::{Field, Visit};
-use tracing::{Event as TracingEvent, Subscriber};
+use tracing::{Event as TracingEvent, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::{EnvFilter, Registry};
 
@@ -22,14 +22,18 @@ pub(crate) fn install(pipe: &Pipe, settings: &LogSettings, env: &Environment) {
         Some(Err(error)) => (EnvFilter::new(level), Some(error)),
         None => (EnvFilter::new(level), None),
     };
-    let subscriber = Registry::default().with(filter).with(ToPipe(pipe.clone()));
-    if tracing::subscriber::set_global_default(subscriber).is_err() {
+    if tracing::subscriber::set_global_default(subscriber(pipe, filter)).is_err() {
         crate::output::warning("the log was set up twice; the first one stays");
     }
     if let Some(error) = bad {
         tracing::warn!(target: "log", %error, "RUST_LOG cannot be read and was ignored");
     }
     install_panic_hook(pipe.clone());
+}
+
+/// What passes the filter goes to the pipe.
+pub(super) fn subscriber(pipe: &Pipe, filter: EnvFilter) -> impl Subscriber + use<> {
+    Registry::default().with(filter).with(ToPipe(pipe.clone()))
 }
 
 /// A panic becomes a line in the log, and still reaches standard error.
@@ -55,6 +59,9 @@ struct ToPipe(Pipe);
 
 impl<S: Subscriber> Layer<S> for ToPipe {
     fn on_event(&self, event: &TracingEvent<'_>, _: Context<'_, S>) {
+        if !may_be_logged(event.metadata()) {
+            return;
+        }
         let mut fields = Fields(Vec::new());
         event.record(&mut fields);
         // The message first, as people read.
@@ -66,6 +73,14 @@ impl<S: Subscriber> Layer<S> for ToPipe {
             fields: fields.0,
         })));
     }
+}
+
+/// Libraries may write whole headers and frames at their detailed levels, keys included. Those
+/// levels are for our own code, which holds to saying no secrets, whatever `RUST_LOG` asks for.
+pub(super) fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    const OURS: &[&str] = &["codex_plus", "codex-plus", "settings", "log", "panic"];
+    let part = metadata.target().split("::").next().unwrap_or_default();
+    *metadata.level() <= Level::INFO || OURS.iter().any(|ours| part.starts_with(ours))
 }
 
 struct Fields(Vec<(&'static str, Value)>);

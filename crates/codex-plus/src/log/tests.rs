@@ -102,6 +102,31 @@ fn hostile_values_stay_inside_their_field() {
 }
 
 #[test]
+fn libraries_do_not_write_details_whatever_the_filter_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("proxy.log");
+    let sinks = Sinks {
+        file: Some(Rotating::open(path.clone(), 1 << 20, 1)),
+        terminal: None,
+        format: LogFormat::Text,
+    };
+    let (pipe, guard) = Pipe::start(sinks).unwrap();
+    tracing::subscriber::with_default(install::subscriber(&pipe, "trace".into()), || {
+        tracing::trace!(target: "h2::hpack", header = "authorization: Bearer secret");
+        tracing::debug!(target: "codex_plus_proxy::upstream", n = 3, "ours");
+        tracing::warn!(target: "h2", "theirs");
+    });
+    drop(guard);
+    let text = read(&path);
+    assert!(!text.contains("secret"), "{text}");
+    assert!(
+        text.contains("DEBUG codex_plus_proxy::upstream ours n=3"),
+        "{text}"
+    );
+    assert!(text.contains("WARN h2 theirs"), "{text}");
+}
+
+#[test]
 fn sizes_and_times_are_short() {
     assert_eq!(human_bytes(812), "812B");
     assert_eq!(human_bytes(1_234_567), "1.2MB");

@@ -240,3 +240,27 @@ proptest::proptest! {
         let _ = file::parse(&text, Path::new("any.toml"));
     }
 }
+
+#[test]
+fn the_page_about_settings_has_every_key_default_and_variable() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    for (key, value) in assignment::keys() {
+        let default = match value {
+            serde_json::Value::Null => String::new(),
+            serde_json::Value::String(text) => format!("`{text}` "),
+            value => format!("`{value}` "),
+        };
+        assert!(
+            page.contains(&format!("| `{key}` | {default}| ")),
+            "{key} {default}"
+        );
+    }
+    for variable in crate::environment::VARIABLES {
+        assert!(
+            page.contains(&format!("| `{}` | ", variable.name)),
+            "{}",
+            variable.name
+        );
+    }
+}

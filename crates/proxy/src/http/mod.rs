@@ -9,7 +9,7 @@ mod out;
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -95,7 +95,7 @@ async fn send(
     *request.uri_mut() = target;
     *request.headers_mut() = headers;
     exchange.sending();
-    let response = line
+    let mut response = line
         .upstream
         .send(request)
         .await
@@ -108,6 +108,9 @@ async fn send(
             _ => error,
         })?;
     exchange.answered(response.status());
+    // The version is the connection's: an HTTP/1.0 upstream would make our answer one as well,
+    // whose body has no end that could be told from a break.
+    *response.version_mut() = Version::default();
     Ok(Sent::Answered {
         response,
         listeners,

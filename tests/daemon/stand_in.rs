@@ -123,6 +123,10 @@ fn stop_cuts_a_stream_that_outlives_the_drain() {
     assert!(answer.contains("response.created"), "{answer}");
     let said = home.ok(&["stop"]);
     assert!(said.out.contains("stopped"), "{said:?}");
+    assert!(
+        said.err.contains("Live streams may finish, for up to 2.0s"),
+        "{said:?}"
+    );
     assert!(home.log().contains("stopped cut=1"), "{}", home.log());
 }
 

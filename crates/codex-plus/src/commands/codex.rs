@@ -66,7 +66,9 @@ fn running_proxy(env: &Environment) -> anyhow::Result<String> {
     for _ in 0..2 {
         match Found::look(&state, &loaded)? {
             Some(Found::Ours(instance)) => return Ok(instance.url()),
-            Some(Found::Another { listen, .. }) => return Ok(format!("http://{listen}")),
+            Some(Found::Another { listen, .. }) => {
+                return Ok(format!("http://{}", daemon::reachable(listen)));
+            }
             Some(stranger @ Found::Stranger { .. }) => {
                 stranger.tell(&LineArgs::default());
                 bail!("Codex was not started, for the proxy cannot be");

@@ -3,7 +3,7 @@
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command, LineArgs, RestartArgs};
-use crate::daemon::{self, Instance, StateDir};
+use crate::daemon::{Instance, StateDir};
 use crate::environment::Environment;
 use crate::output::Exit;
 
@@ -27,7 +27,7 @@ pub(crate) fn restart(env: &Environment, args: &RestartArgs) -> anyhow::Result<E
     // Before anything is stopped: settings that cannot be used leave the old one running.
     let loaded = load_settings(&env, &line)?;
     crate::serve::check(&loaded)?;
-    stop::tell(&daemon::stop(&state)?);
+    stop::tell(&stop::end(&state)?);
     if let Some(found) = Found::look(&state, &loaded)? {
         return Ok(found.tell(&line));
     }

@@ -78,8 +78,15 @@ fn tell(instance: Option<&Instance>, facts: &Value, state: &StateDir) {
             "pid",
             &format!("{} (version {}, up {up})", instance.pid, instance.version),
         );
-        if let Some(live) = facts.pointer("/proxy/connections") {
-            row("live", &format!("{live} connections"));
+        let number = |pointer: &str| facts.pointer(pointer).and_then(Value::as_u64);
+        if let (Some(live), Some(total)) = (
+            number("/proxy/exchanges/live"),
+            number("/proxy/exchanges/total"),
+        ) {
+            row(
+                "exchanges",
+                &format!("{live} live, {total} since the start"),
+            );
         }
     } else {
         output::line(format!(

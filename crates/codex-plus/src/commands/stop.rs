@@ -3,12 +3,21 @@
 use crate::cli::StateArgs;
 use crate::daemon::{self, StateDir, Stopped};
 use crate::environment::Environment;
+use crate::log::human_time;
 use crate::output::{self, Exit};
 
 pub(crate) fn stop(env: &Environment, args: &StateArgs) -> anyhow::Result<Exit> {
     let state = StateDir::resolve(args.state_dir.as_deref(), env)?;
-    tell(&daemon::stop(&state)?);
+    tell(&end(&state)?);
     Ok(Exit::Success)
+}
+
+/// Stops the daemon, saying what it waits for when that takes a while.
+pub(crate) fn end(state: &StateDir) -> anyhow::Result<Stopped> {
+    daemon::stop(state, |drain| {
+        let limit = human_time(drain);
+        output::note(format!("Live streams may finish, for up to {limit} ..."));
+    })
 }
 
 /// Says how the stop went.

@@ -8,7 +8,7 @@ mod spawn;
 mod state;
 mod stop;
 
-pub(crate) use instance::{Instance, remove_pid_file};
+pub(crate) use instance::{Instance, reachable, remove_pid_file};
 pub(crate) use lock::{Lock, Locked};
 pub(crate) use port::owner;
 pub(crate) use probe::{Health, Probe};

@@ -42,16 +42,22 @@ impl Probe {
 
     /// Whether `/health` says healthy.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.get("/health")
+        self.connect()
+            .and_then(|stream| self.exchange(stream, "/health", PATIENCE))
+            .and_then(|(_, body)| serde_json::from_slice::<Value>(&body).ok())
             .is_some_and(|answer| answer.get("status").and_then(Value::as_str) == Some("healthy"))
     }
 
     /// Who listens there.
     pub(crate) fn ask(&self) -> Health {
-        if TcpStream::connect_timeout(&self.address, PATIENCE).is_err() {
+        let Some(stream) = self.connect() else {
             return Health::Free;
-        }
-        match self.get("/codex-plus/status") {
+        };
+        let told = self
+            .exchange(stream, "/codex-plus/status", PATIENCE)
+            .filter(|(status, _)| *status == 200)
+            .and_then(|(_, body)| serde_json::from_slice::<Value>(&body).ok());
+        match told {
             Some(status) if status.get("name").and_then(Value::as_str) == Some("codex-plus") => {
                 Health::CodexPlus(status)
             }
@@ -61,18 +67,21 @@ impl Probe {
 
     /// The status of a GET, waiting up to `patience`; `None` without an HTTP answer.
     pub(crate) fn status_of(&self, path: &str, patience: Duration) -> Option<u16> {
-        self.exchange(path, patience).map(|(status, _)| status)
+        let (status, _) = self.exchange(self.connect()?, path, patience)?;
+        Some(status)
     }
 
-    /// A GET whose answer is a JSON object with status 200.
-    fn get(&self, path: &str) -> Option<Value> {
-        let (status, body) = self.exchange(path, PATIENCE)?;
-        (status == 200).then(|| serde_json::from_slice(&body).ok())?
+    fn connect(&self) -> Option<TcpStream> {
+        TcpStream::connect_timeout(&self.address, PATIENCE).ok()
     }
 
     /// One GET: status and body.
-    fn exchange(&self, path: &str, patience: Duration) -> Option<(u16, Vec<u8>)> {
-        let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).ok()?;
+    fn exchange(
+        &self,
+        mut stream: TcpStream,
+        path: &str,
+        patience: Duration,
+    ) -> Option<(u16, Vec<u8>)> {
         stream.set_read_timeout(Some(patience)).ok()?;
         stream.set_write_timeout(Some(PATIENCE)).ok()?;
         let token = self

@@ -21,8 +21,12 @@ pub(crate) enum Stopped {
 /// Added to the drain limit before a daemon counts as stuck.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Ends the daemon of this state folder and waits until it is gone.
-pub(crate) fn stop(state: &StateDir) -> anyhow::Result<Stopped> {
+/// A stop that takes longer than this is explained.
+const UNEXPLAINED: Duration = Duration::from_secs(1);
+
+/// Ends the daemon of this state folder and waits until it is gone. `explain` is called when that
+/// takes a while.
+pub(crate) fn stop(state: &StateDir, explain: impl FnOnce(Duration)) -> anyhow::Result<Stopped> {
     let Some(instance) = Instance::running(state)? else {
         let stale_pid = state.pid_file().exists();
         remove_pid_file(state);
@@ -30,6 +34,10 @@ pub(crate) fn stop(state: &StateDir) -> anyhow::Result<Stopped> {
     };
     let drain = Duration::from_millis(instance.drain_ms);
     signal(&instance, Signal::TERM)?;
+    if gone_within(state, instance.pid, UNEXPLAINED)? {
+        return Ok(Stopped::Ended(instance));
+    }
+    explain(drain);
     if gone_within(state, instance.pid, drain.saturating_add(GRACE))? {
         return Ok(Stopped::Ended(instance));
     }

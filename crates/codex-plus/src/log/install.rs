@@ -37,7 +37,7 @@ pub(super) fn subscriber(pipe: &Pipe, filter: EnvFilter) -> impl Subscriber + us
 }
 
 /// A panic becomes a line in the log, and still reaches standard error.
-fn install_panic_hook(pipe: Pipe) {
+pub(super) fn install_panic_hook(pipe: Pipe) {
     let to_stderr = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic

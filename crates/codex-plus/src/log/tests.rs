@@ -127,6 +127,29 @@ fn libraries_do_not_write_details_whatever_the_filter_says() {
 }
 
 #[test]
+fn a_panic_is_in_the_log_before_the_process_can_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("proxy.log");
+    let sinks = Sinks {
+        file: Some(Rotating::open(path.clone(), 1 << 20, 1)),
+        terminal: None,
+        format: LogFormat::Text,
+    };
+    let (pipe, _guard) = Pipe::start(sinks).unwrap();
+    let before = std::panic::take_hook();
+    install::install_panic_hook(pipe.clone());
+    let subscriber = install::subscriber(&pipe, "info".into());
+    let panicked = std::thread::spawn(|| {
+        tracing::subscriber::with_default(subscriber, || panic!("a made-up\npanic"));
+    });
+    assert!(panicked.join().is_err());
+    std::panic::set_hook(before);
+    let text = read(&path);
+    assert!(text.contains("ERROR panic a made-up\\npanic"), "{text}");
+    assert!(text.contains("log/tests.rs:"), "{text}");
+}
+
+#[test]
 fn sizes_and_times_are_short() {
     assert_eq!(human_bytes(812), "812B");
     assert_eq!(human_bytes(1_234_567), "1.2MB");

@@ -154,6 +154,13 @@ impl Exchange {
         self.with(|record| record.turn = Some(turn));
     }
 
+    /// It is a connection that carries exchanges of its own; the handshake's description is that
+    /// of the first of them.
+    pub(crate) fn is_connection(&mut self) {
+        self.metadata = None;
+        self.with(|record| record.turn = Some("connection"));
+    }
+
     /// The client's whole body was waited for.
     pub(crate) fn body_read(&mut self, took: Duration) {
         self.with(|record| record.timings.read = took);

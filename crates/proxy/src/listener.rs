@@ -58,12 +58,12 @@ async fn next(
     line: &Line,
     listener: &TcpListener,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    // At the limit, new connections wait in the kernel's queue instead of being turned away.
+    let (stream, client) = listener.accept().await?;
+    // At the limit this one waits, and those behind it stay in the kernel's queue.
     let permit = Arc::clone(&line.connections)
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
-    let (stream, client) = listener.accept().await?;
     Ok((stream, client, permit))
 }
 

@@ -110,7 +110,7 @@ impl Route {
 }
 
 fn base(url: &str) -> Result<BaseUrl, UpstreamError> {
-    let bad = || UpstreamError::Url(url.to_owned());
+    let bad = || UpstreamError::Url(without_login(url));
     let parts = url.parse::<Uri>().map_err(|_| bad())?.into_parts();
     let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
         return Err(bad());
@@ -129,6 +129,17 @@ fn base(url: &str) -> Result<BaseUrl, UpstreamError> {
         authority,
         path: path.trim_end_matches('/').to_owned(),
     })
+}
+
+/// A URL as it may be shown: a login in it stays out of terminals and logs.
+fn without_login(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => {
+            [&url[..scheme + 3], "***", &url[at..]].concat()
+        }
+        (None, Some(at)) => ["***", &url[at..]].concat(),
+        _ => url.to_owned(),
+    }
 }
 
 /// A leading `/v1` is part of the base URL the client was given, not of the provider's path.
@@ -243,6 +254,11 @@ mod tests {
         ] {
             assert!(matches!(new(url), Err(UpstreamError::Url(_))), "{url}");
         }
+        let login = new("https://user:pw@host/v1").unwrap_err().to_string();
+        assert!(
+            login.contains("https://***@host") && !login.contains("pw"),
+            "{login}"
+        );
         assert!(matches!(
             new("http://api.openai.com/v1"),
             Err(UpstreamError::PlainHttp(_))

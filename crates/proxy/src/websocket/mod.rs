@@ -62,6 +62,7 @@ pub(crate) async fn carry(
     *answer.headers_mut() = headers::response(response.headers());
     headers::keep_upgrade(response.headers(), answer.headers_mut());
     let upstream = hyper::upgrade::on(response);
+    exchange.is_connection();
     let relay = Relay::new(Arc::clone(line), plan, head, exchange);
     tokio::spawn(async move {
         relay.run(client, upstream).await;

@@ -40,7 +40,10 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    pub(crate) async fn with(filters: Vec<Arc<dyn Filter>>, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with(
+        filters: Vec<Arc<dyn Filter>>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let stand_in = StandIn::start(codex_plus_stand_in::Config::default())
             .await
             .unwrap();
@@ -66,7 +69,11 @@ impl Way {
         }
     }
 
-    pub(crate) async fn post(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Response<Bytes> {
+    pub(crate) async fn post(
+        &self,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Response<Bytes> {
         let stream = TcpStream::connect(self.proxy).await.unwrap();
         let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -177,7 +184,10 @@ fn gather(events: impl IntoIterator<Item = Value>) -> Seen {
             "response.output_text.delta" => seen.deltas += event["delta"].as_str().unwrap(),
             "response.completed" => {
                 let content = &event["response"]["output"][0]["content"][0]["text"];
-                seen.final_text = content.as_str().unwrap_or_default().to_owned();
+                content
+                    .as_str()
+                    .unwrap_or_default()
+                    .clone_into(&mut seen.final_text);
             }
             "response.failed" => {
                 let message = &event["response"]["error"]["message"];

@@ -18,8 +18,6 @@ use crate::line::Line;
 use crate::listener::stopped;
 use crate::observe::Outcome;
 
-/// Messages that are only read along are read up to this size.
-const TAP_LIMIT: usize = 4 << 20;
 /// A side that let this many pings pass in silence is gone.
 const LOST_AFTER_PINGS: u32 = 4;
 /// How long the goodbyes of a stop may take.
@@ -95,7 +93,7 @@ impl Relay {
         if !self.plan.is_empty() {
             return pump::requests(self, from, to, back).await;
         }
-        let mut tap = Tap::new(!self.line.config.passthrough, TAP_LIMIT);
+        let mut tap = self.tap();
         pump::carry(from, to, |piece| {
             for message in tap.hear(piece) {
                 pump::classify(self, &message);
@@ -104,11 +102,17 @@ impl Relay {
         .await
     }
 
+    /// Reads along for the log. A message over the limit ends that for the connection, so the
+    /// limit is the one of the settings and not a smaller one: images make requests of megabytes.
+    fn tap(&self) -> Tap {
+        Tap::new(!self.line.config.passthrough, self.message_limit())
+    }
+
     async fn events(&self, from: Source<'_>, to: &Side) -> Result<(), PumpError> {
         if !self.plan.is_empty() {
             return pump::events(self, from, to).await;
         }
-        let mut tap = Tap::new(!self.line.config.passthrough, TAP_LIMIT);
+        let mut tap = self.tap();
         pump::carry(from, to, |piece| {
             for message in tap.hear(piece) {
                 self.live

@@ -3,82 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use codex_plus_stand_in::{Config, StandIn};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
 
 use crate::support::peer::{Peer, get, post};
 use crate::support::proxy::Proxy;
+use crate::support::secure::secure;
 use crate::support::upstream::nobody;
-
-/// TLS in front of a stand-in, with an authority of its own.
-struct Secure {
-    stand_in: StandIn,
-    port: u16,
-    authority: String,
-}
-
-/// `names` are host names or addresses the certificate is for.
-async fn secure(names: &[&str], protocols: &[&str]) -> Secure {
-    let stand_in = StandIn::start(Config::default()).await.unwrap();
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = rcgen::CertifiedIssuer::self_signed(authority, authority_key).unwrap();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    let certificate = rcgen::CertificateParams::new(names)
-        .unwrap()
-        .signed_by(&key, &authority)
-        .unwrap();
-
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from(certificate.der().to_vec())],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let behind = stand_in.addr();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut inside) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let mut behind = TcpStream::connect(behind).await.unwrap();
-                // How a connection ends is no matter here.
-                let _ = tokio::io::copy_bidirectional(&mut inside, &mut behind).await;
-            });
-        }
-    });
-    Secure {
-        stand_in,
-        port,
-        authority: authority.pem(),
-    }
-}
-
-impl Secure {
-    /// A proxy before `https://{host}` that trusts the authority.
-    fn proxy(&self, host: &str, variables: &[(&str, String)]) -> Proxy {
-        let settings = "[tls]\nca_files = ['authority.pem']\n";
-        Proxy::started(format!("https://{host}/v1"), settings, |home, command| {
-            home.write("home/.config/codex-plus/authority.pem", &self.authority);
-            command.envs(variables.iter().cloned());
-        })
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_upstream_chooses_http_2_or_1() {

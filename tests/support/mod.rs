@@ -6,6 +6,8 @@
 pub(crate) mod home;
 pub(crate) mod peer;
 pub(crate) mod proxy;
+pub(crate) mod secure;
+pub(crate) mod socket;
 pub(crate) mod upstream;
 
 use std::fmt::Write as _;

@@ -12,7 +12,7 @@ use super::within;
 /// Either end: a client of the proxy, or the upstream behind it.
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
-    held: BytesMut,
+    pub(super) held: BytesMut,
 }
 
 /// The head of a request or an answer.
@@ -76,7 +76,7 @@ impl Peer {
     }
 
     /// Reads more; false at the end.
-    async fn more(&mut self) -> io::Result<bool> {
+    pub(crate) async fn more(&mut self) -> io::Result<bool> {
         self.held.reserve(64 << 10);
         Ok(within(self.stream.read_buf(&mut self.held)).await? > 0)
     }

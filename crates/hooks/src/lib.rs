@@ -1,0 +1,3 @@
+//! The user's code on the line.
+
+pub mod python;

@@ -1,0 +1,1 @@
+//! Python hooks, run in persistent worker processes.

@@ -219,3 +219,20 @@ fn garbage(len: usize) -> Bytes {
     };
     (0..len).map(byte).collect::<Vec<u8>>().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::split;
+
+    proptest! {
+        #[test]
+        fn deltas_make_up_the_text(text in ".{0,200}", count in 1_usize..50) {
+            let pieces = split(&text, count);
+            prop_assert!(pieces.len() <= count);
+            prop_assert!(pieces.iter().all(|piece| !piece.is_empty()));
+            prop_assert_eq!(pieces.concat(), text);
+        }
+    }
+}

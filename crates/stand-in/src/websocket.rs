@@ -36,6 +36,8 @@ use crate::suited::{self, ToolStyle};
 
 /// Messages a client may have waiting while one is answered.
 const WAITING: usize = 1024;
+/// How long a client may take to answer a close frame.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Whether this is a WebSocket handshake.
 pub(crate) fn asked_for(request: &HttpRequest<Incoming>) -> bool {
@@ -316,8 +318,15 @@ impl Talk {
             reason: Utf8Bytes::from(reason),
         };
         self.socket.close(Some(frame)).await?;
-        while let Some(message) = self.socket.next().await {
-            message?;
+        let farewell = async {
+            while let Some(message) = self.socket.next().await {
+                message?;
+            }
+            Ok::<(), Error>(())
+        };
+        // A client that never answers the close is left behind.
+        if let Ok(ended) = tokio::time::timeout(FAREWELL, farewell).await {
+            ended?;
         }
         Ok(Next::End)
     }

@@ -4,8 +4,8 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::error::{error_response, json_response};
-use crate::http::AnswerBody;
+use crate::answers::{error_response, json_response};
+use crate::body::AnswerBody;
 use crate::line::Line;
 
 const PREFIX: &str = "/codex-plus/";

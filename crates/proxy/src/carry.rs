@@ -14,12 +14,13 @@ use ::http::Response;
 use hyper::Request;
 use hyper::body::Incoming;
 
+use crate::body::AnswerBody;
 use crate::error::Error;
 use crate::exchange::Exchange;
-use crate::http::{self, AnswerBody};
+use crate::http;
 use crate::line::Line;
 use crate::observe::Transport;
-use crate::{admin, websocket};
+use crate::{admin, answers, websocket};
 
 /// Carries one exchange, from the request's head to the answer's.
 ///
@@ -40,7 +41,7 @@ pub(crate) async fn carry(
     let (head, body) = request.into_parts();
     if let Err(refusal) = line.guard.admit(&head) {
         let exchange = Exchange::open(&line.ledger, client, transport, &head);
-        return exchange.fail(&Error::Refused(refusal));
+        return answers::fail(exchange, &Error::Refused(refusal));
     }
     if let Some(answer) = admin::answer(line, &head) {
         return answer;

@@ -1,14 +1,11 @@
 //! Everything that can go wrong with an exchange before its answer begins, and what the client
-//! is told. Errors keep whose fault it was; here alone they become a status, a body and a label.
+//! is told. Errors keep whose fault it was; here they get a status, a code and a label.
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
-use serde::Serialize;
+use http::StatusCode;
 
 use crate::guard::Refusal;
-use crate::http::AnswerBody;
 use crate::observe::Outcome;
 
 /// Why an exchange has no answer from the upstream.
@@ -44,20 +41,6 @@ pub(crate) enum Error {
     /// A WebSocket upgrade that is answered by "use POST".
     #[error("WebSocket is not available here ({0}); use POST.")]
     UsePost(String),
-}
-
-/// The body of an error answer, in the provider's own shape.
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: ErrorDetail<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorDetail<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    code: &'a str,
-    message: &'a str,
 }
 
 impl Error {
@@ -100,52 +83,13 @@ impl Error {
         }
     }
 
-    /// The answer the client gets.
-    pub(crate) fn to_response(&self) -> Response<AnswerBody> {
-        let kind = match self {
+    /// The `type` of the error's body, in the provider's terms.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } => {
                 "upstream_error"
             }
             _ => "invalid_request_error",
-        };
-        let mut response = error_response(self.status(), kind, self.code(), &self.to_string());
-        if matches!(self, Self::UsePost(_)) {
-            // RFC 9110, 15.5.22: a 426 names the protocol that would be accepted.
-            response
-                .headers_mut()
-                .insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         }
-        response
     }
-}
-
-/// An answer of ours with `{"error":{"type","code","message"}}`.
-pub(crate) fn error_response(
-    status: StatusCode,
-    kind: &str,
-    code: &str,
-    message: &str,
-) -> Response<AnswerBody> {
-    let body = ErrorBody {
-        error: ErrorDetail {
-            kind,
-            code,
-            message,
-        },
-    };
-    json_response(status, serde_json::to_vec(&body).unwrap_or_default())
-}
-
-/// An answer of ours with a JSON body.
-pub(crate) fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::whole(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
 }

@@ -10,16 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use codex_plus_wire::turn::Turn;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::error::Error;
-use crate::http::AnswerBody;
+use crate::headers::{METADATA_HEADER, SUBAGENT_HEADER};
 use crate::observe::{ExchangeRecord, Observer, Outcome, Timings, Transport};
-
-/// Codex's own description of a request (seen with 0.169.0).
-pub(crate) const METADATA_HEADER: &str = "x-codex-turn-metadata";
-/// Names the sub-agent that a request belongs to (seen with Codex 0.169.0).
-pub(crate) const SUBAGENT_HEADER: &str = "x-openai-subagent";
 
 /// Counts exchanges and hands their records on.
 pub(crate) struct Ledger {
@@ -209,13 +203,6 @@ impl Exchange {
     /// It ends, and how.
     pub(crate) fn end(mut self, outcome: Outcome, reason: Option<String>) {
         self.conclude(outcome, reason);
-    }
-
-    /// It ends with an error of ours: the answer for the client, and the record's last words.
-    pub(crate) fn fail(self, error: &Error) -> Response<AnswerBody> {
-        let response = error.to_response();
-        self.end_with(response.status(), error.outcome(), Some(error.to_string()));
-        response
     }
 
     /// We answer in the upstream's place, and why.

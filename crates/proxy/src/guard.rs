@@ -10,9 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 
 use crate::config;
-
-/// The header that carries the proxy's own token; never sent upstream.
-pub(crate) const TOKEN_HEADER: &str = "x-codex-plus-token";
+use crate::headers::TOKEN_HEADER;
 
 /// Why a request was kept out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,12 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::guard::TOKEN_HEADER;
+/// The header that carries the proxy's own token; never sent upstream.
+pub(crate) const TOKEN_HEADER: &str = "x-codex-plus-token";
+/// Codex's own description of a request (seen with 0.169.0).
+pub(crate) const METADATA_HEADER: &str = "x-codex-turn-metadata";
+/// Names the sub-agent that a request belongs to (seen with Codex 0.169.0).
+pub(crate) const SUBAGENT_HEADER: &str = "x-openai-subagent";
 
 /// What a request carries on to the upstream. `Host` is left to the client stack, which writes
 /// the upstream's as its last header, just as Codex's own stack does without a proxy.

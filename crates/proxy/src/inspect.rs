@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use crate::body::{BodyFault, OutBody};
 use crate::chain::{Inspection, Listeners, Plan, Reads};
 use crate::error::Error;
 use crate::exchange::Exchange;
-use crate::http::{BodyFault, OutBody};
 use crate::line::Line;
 use crate::reply::Reply;
 use crate::turn;

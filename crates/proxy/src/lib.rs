@@ -4,6 +4,8 @@
 //! `guard`, `admin`, `chain`, `inspect`, `http` or `websocket`, `upstream`, `observe`.
 
 mod admin;
+mod answers;
+mod body;
 mod carry;
 mod chain;
 pub mod config;

@@ -8,11 +8,11 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, watch};
 
+use crate::body::{BodyFault, OutBody};
 use crate::chain::{Chain, Plan};
 use crate::config::Config;
 use crate::exchange::{Exchange, Ledger};
 use crate::guard::Guard;
-use crate::http::{BodyFault, OutBody};
 use crate::turn::SeenPrompts;
 use crate::upstream::Upstream;
 
@@ -61,6 +61,12 @@ impl Line {
             exchange.count_received(),
         );
         (body, Some(fault))
+    }
+
+    /// Waits until the proxy is to stop.
+    pub(crate) async fn stopped(&self) {
+        // An error means that the sender is gone, which it is only after a stop.
+        let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
     }
 
     /// Connections open now.

@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::carry::carry;
 use crate::line::Line;
@@ -98,7 +98,7 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let stopping = stopped(line.stopping.clone());
+    let stopping = Arc::clone(&line);
     // A WebSocket connection outlives its handshake and keeps the permit with it.
     let permit = Arc::new(permit);
     let service = service_fn(move |mut request: hyper::Request<_>| {
@@ -110,7 +110,7 @@ async fn serve(
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopping => {
+        () = stopping.stopped() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -118,12 +118,6 @@ async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%client, error = %innermost(error.as_ref()), "a client's connection ended early");
     }
-}
-
-/// Waits until the proxy is to stop.
-pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which it is only after a stop.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {

@@ -1,12 +1,6 @@
 //! Answers given in the upstream's place, in the words the client understands best.
 
-use bytes::Bytes;
-use codex_plus_wire::sse::SseFrame;
-use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
-
-use crate::error::{error_response, json_response};
-use crate::http::AnswerBody;
 
 /// What a filter answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,37 +18,9 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// The answer over HTTP, streamed or whole as the client asked.
-    pub(crate) fn to_response(&self, id: u64, stream: bool) -> Response<AnswerBody> {
-        if !stream {
-            return self.to_document(id);
-        }
-        let mut body = Vec::new();
-        for event in self.events(id) {
-            let name = event["type"].as_str();
-            body.extend_from_slice(&SseFrame::encode(name, event.to_string().as_bytes()));
-        }
-        let mut response = Response::new(AnswerBody::whole(Bytes::from(body)));
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/event-stream"),
-        );
-        response
-    }
-
-    fn to_document(&self, id: u64) -> Response<AnswerBody> {
-        match self {
-            Self::Block { message } => error_response(
-                StatusCode::BAD_REQUEST,
-                "invalid_request_error",
-                "blocked",
-                message,
-            ),
-            Self::Text { text } => {
-                let document = response(id, "completed", &json!([message_item(id, text)]));
-                json_response(StatusCode::OK, document.to_string())
-            }
-        }
+    /// A turn of ours as one JSON document.
+    pub(crate) fn document(id: u64, text: &str) -> Value {
+        response(id, "completed", &json!([message_item(id, text)]))
     }
 
     /// The answer as response events, for SSE and WebSocket alike.

@@ -9,7 +9,7 @@ use codex_plus_wire::request::RequestBody;
 use codex_plus_wire::turn::{Turn, TurnKind};
 use http::request::Parts;
 
-use crate::exchange::{METADATA_HEADER, SUBAGENT_HEADER};
+use crate::headers::{METADATA_HEADER, SUBAGENT_HEADER};
 
 /// Prompts remembered; the oldest are forgotten first. Eight bytes each, twice.
 const MEMORY: usize = 65_536;

@@ -12,7 +12,8 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::AnswerBody;
+use crate::answers;
+use crate::body::AnswerBody;
 use crate::chain::{Event, EventVerdict, Listeners};
 use crate::error::Error;
 use crate::exchange::Exchange;
@@ -31,12 +32,12 @@ pub(crate) async fn filter(
 ) -> Response<AnswerBody> {
     let limit = line.config.limits.decoded.get();
     if !listeners.want(EventKind::Completed) || response.body().size_hint().lower() > limit as u64 {
-        return super::pass(line, response, exchange);
+        return answers::pass(response, exchange, line.config.timeouts.stream_idle.get());
     }
     let (mut head, body) = response.into_parts();
     let document = match read(line, body, limit).await {
         Ok(document) => document,
-        Err(error) => return exchange.fail(&error),
+        Err(error) => return answers::fail(exchange, &error),
     };
     let began = Instant::now();
     let mut event = BytesMut::with_capacity(BEFORE.len() + document.len() + 1);

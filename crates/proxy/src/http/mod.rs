@@ -1,10 +1,6 @@
 //! Exchanges over HTTP: the body out, the answer back.
 
-mod answer;
 mod document;
-mod filtered;
-mod idle;
-mod out;
 
 use std::time::Instant;
 
@@ -13,6 +9,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
+use crate::answers;
+use crate::body::{AnswerBody, FilteredBody, Source};
 use crate::chain::{Listeners, Plan};
 use crate::error::Error;
 use crate::exchange::Exchange;
@@ -20,10 +18,6 @@ use crate::headers;
 use crate::inspect::{Inspected, inspect};
 use crate::line::Line;
 use crate::observe::Outcome;
-pub(crate) use answer::AnswerBody;
-use answer::Source;
-use filtered::FilteredBody;
-pub(crate) use out::{BodyFault, OutBody};
 
 /// Carries one request to the upstream and its answer back.
 pub(crate) async fn carry(
@@ -37,7 +31,7 @@ pub(crate) async fn carry(
         Ok(Sent::Answered {
             response,
             listeners: None,
-        }) => pass(line, response, exchange),
+        }) => answers::pass(response, exchange, line.config.timeouts.stream_idle.get()),
         Ok(Sent::Answered {
             response,
             listeners: Some(listeners),
@@ -46,7 +40,7 @@ pub(crate) async fn carry(
             exchange.end_with(response.status(), Outcome::Answered, None);
             response
         }
-        Err(error) => exchange.fail(&error),
+        Err(error) => answers::fail(exchange, &error),
     }
 }
 
@@ -86,7 +80,11 @@ async fn send(
                 listeners,
             } => (body, fault, listeners),
             Inspected::Reply { reply, stream } => {
-                return Ok(Sent::Replied(reply.to_response(exchange.id(), stream)));
+                return Ok(Sent::Replied(answers::reply_response(
+                    &reply,
+                    exchange.id(),
+                    stream,
+                )));
             }
         }
     };
@@ -117,18 +115,6 @@ async fn send(
     })
 }
 
-/// The answer as it comes.
-pub(crate) fn pass(
-    line: &Line,
-    response: Response<Incoming>,
-    exchange: Exchange,
-) -> Response<AnswerBody> {
-    let idle = line.config.timeouts.stream_idle.get();
-    let (mut head, body) = response.into_parts();
-    head.headers = headers::response(&head.headers);
-    Response::from_parts(head, AnswerBody::carry(body, exchange, idle))
-}
-
 /// The answer shown to filters, when it is of a kind they read.
 async fn filter(
     line: &Line,
@@ -149,7 +135,7 @@ async fn filter(
             Response::from_parts(head, AnswerBody::filter(body))
         }
         Some(Readable::Document) => document::filter(line, response, listeners, exchange).await,
-        None => pass(line, response, exchange),
+        None => answers::pass(response, exchange, line.config.timeouts.stream_idle.get()),
     }
 }
 

@@ -16,9 +16,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use crate::body::OutBody;
 use crate::config::Config;
 use crate::error::Error;
-use crate::http::OutBody;
 use dial::{ConnectTimeout, Dialer, Within, chain};
 pub(crate) use route::Route;
 pub use route::UpstreamError;

@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use codex_plus_wire::event::EventKind;
 use codex_plus_wire::frame::{Message, MessageAssembler, Opcode};
-use codex_plus_wire::request::RequestBody;
 use tokio::sync::Notify;
 
 use crate::chain::Listeners;
@@ -110,9 +109,4 @@ impl Tap {
             return messages;
         }
     }
-}
-
-/// Whether a message asks for a response, which makes it an exchange.
-pub(super) fn is_request(body: &RequestBody) -> bool {
-    body.message_type().as_deref() == Some("response.create")
 }

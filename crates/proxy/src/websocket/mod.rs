@@ -3,6 +3,7 @@
 //! The handshake is agreed end to end: keys, subprotocol and extensions cross as they are, so
 //! there is nothing of ours in the connection but the relay between its two halves.
 
+mod link;
 mod live;
 mod pump;
 mod relay;
@@ -17,12 +18,14 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::answers;
+use crate::body::{AnswerBody, OutBody};
 use crate::chain::Plan;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
-use crate::http::{self, AnswerBody, OutBody};
 use crate::line::Line;
+use link::Link;
 use relay::Relay;
 
 /// Whether a request asks for a WebSocket connection (RFC 6455, 4.2.1).
@@ -48,14 +51,14 @@ pub(crate) async fn carry(
 ) -> Response<AnswerBody> {
     let response = match shake_hands(line, &plan, &head, &mut exchange).await {
         Ok(response) => response,
-        Err(error) => return exchange.fail(&error),
+        Err(error) => return answers::fail(exchange, &error),
     };
     exchange.answered(response.status());
     let agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let client = head.extensions.remove::<OnUpgrade>();
     let permit = head.extensions.remove::<Arc<OwnedSemaphorePermit>>();
     let (true, Some(client)) = (agreed, client) else {
-        return http::pass(line, response, exchange);
+        return answers::pass(response, exchange, line.config.timeouts.stream_idle.get());
     };
     let mut answer = Response::new(AnswerBody::whole(bytes::Bytes::new()));
     *answer.status_mut() = response.status();
@@ -63,7 +66,7 @@ pub(crate) async fn carry(
     headers::keep_upgrade(response.headers(), answer.headers_mut());
     let upstream = hyper::upgrade::on(response);
     exchange.is_connection();
-    let relay = Relay::new(Arc::clone(line), plan, head, exchange);
+    let relay = Relay::new(Link::new(Arc::clone(line), plan, head, exchange));
     tokio::spawn(async move {
         relay.run(client, upstream).await;
         drop(permit);

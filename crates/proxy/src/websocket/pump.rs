@@ -11,8 +11,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, ReadHalf};
 
-use super::live::is_request;
-use super::relay::Relay;
+use super::link::{Link, is_request};
 use super::side::{PING_PAYLOAD, Side, Unwritable};
 use super::split::{Piece, Splitter};
 use crate::chain::{Event, EventVerdict};
@@ -120,12 +119,12 @@ async fn next_message(
 
 /// Client to upstream: each `response.create` is an exchange of its own.
 pub(super) async fn requests(
-    relay: &Relay,
+    link: &Link,
     mut from: Source<'_>,
     to: &Side,
     back: &Side,
 ) -> Result<(), PumpError> {
-    let mut assembler = MessageAssembler::new(relay.message_limit());
+    let mut assembler = MessageAssembler::new(link.message_limit());
     while let Some(message) = next_message(&mut from, &mut assembler).await? {
         let readable = message.opcode == Opcode::Text && !message.compressed;
         let request = readable
@@ -135,17 +134,9 @@ pub(super) async fn requests(
             to.pass(&message.raw, true).await?;
             continue;
         }
-        let mut exchange = relay.open_exchange(message.payload.len());
+        let mut exchange = link.open_exchange(message.payload.len());
         let payload = Some(message.payload.clone());
-        match review(
-            &relay.line,
-            &relay.plan,
-            &relay.head,
-            payload,
-            &mut exchange,
-        )
-        .await
-        {
+        match review(&link.line, &link.plan, &link.head, payload, &mut exchange).await {
             Reviewed::Reply { reply, .. } => {
                 let events = reply.events(exchange.id());
                 let frames: Vec<Bytes> = events
@@ -158,7 +149,7 @@ pub(super) async fn requests(
             }
             Reviewed::Forward { edited, listeners } => {
                 exchange.sending();
-                relay.live.begin(exchange, listeners);
+                link.live.begin(exchange, listeners);
                 match edited {
                     None => to.pass(&message.raw, true).await?,
                     Some(chunks) => {
@@ -173,12 +164,8 @@ pub(super) async fn requests(
 }
 
 /// Upstream to client: events are shown to whoever listens to the exchange they answer.
-pub(super) async fn events(
-    relay: &Relay,
-    mut from: Source<'_>,
-    to: &Side,
-) -> Result<(), PumpError> {
-    let mut assembler = MessageAssembler::new(relay.message_limit());
+pub(super) async fn events(link: &Link, mut from: Source<'_>, to: &Side) -> Result<(), PumpError> {
+    let mut assembler = MessageAssembler::new(link.message_limit());
     while let Some(message) = next_message(&mut from, &mut assembler).await? {
         if message.opcode != Opcode::Text || message.compressed {
             to.pass(&message.raw, true).await?;
@@ -186,7 +173,7 @@ pub(super) async fn events(
         }
         let kind = EventKind::peek(&message.payload);
         let mut verdict = EventVerdict::Pass;
-        if let Some(mut listeners) = relay.live.take_listeners() {
+        if let Some(mut listeners) = link.live.take_listeners() {
             if listeners.want(kind) {
                 verdict = listeners
                     .hear(Event {
@@ -195,7 +182,7 @@ pub(super) async fn events(
                     })
                     .await;
             }
-            relay.live.give_back(listeners);
+            link.live.give_back(listeners);
         }
         let mut passed = message.payload.len();
         match verdict {
@@ -209,21 +196,7 @@ pub(super) async fn events(
                 to.pass(&frames, true).await?;
             }
         }
-        relay.live.passed(kind, passed);
+        link.live.passed(kind, passed);
     }
     Ok(())
-}
-
-/// Names the turn of a message that was only carried.
-pub(super) fn classify(relay: &Relay, message: &Message) {
-    let Ok(body) = RequestBody::parse(message.payload.clone()) else {
-        return;
-    };
-    if is_request(&body) {
-        let mut exchange = relay.open_exchange(message.payload.len());
-        let turn = relay.line.seen.read(&relay.head, &body);
-        exchange.classified(turn.kind.as_str());
-        exchange.sending();
-        relay.live.begin(exchange, None);
-    }
 }

@@ -1,21 +1,16 @@
 //! What stands between the two halves of a WebSocket connection, from handshake to end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::request::Parts;
 use codex_plus_wire::event::EventKind;
 use codex_plus_wire::frame::CloseCode;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 
-use super::live::{Live, Tap};
+use super::link::Link;
+use super::live::Tap;
 use super::pump::{self, PumpError, Source};
 use super::side::{Side, Unwritable};
-use crate::chain::Plan;
-use crate::exchange::Exchange;
-use crate::line::Line;
-use crate::listener::stopped;
 use crate::observe::Outcome;
 
 /// A side that let this many pings pass in silence is gone.
@@ -23,13 +18,8 @@ const LOST_AFTER_PINGS: u32 = 4;
 /// How long the goodbyes of a stop may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-pub(super) struct Relay {
-    pub(super) line: Arc<Line>,
-    pub(super) plan: Plan,
-    pub(super) head: Parts,
-    pub(super) live: Live,
-    connection: Exchange,
-}
+/// A connection being relayed.
+pub(super) struct Relay(Link);
 
 /// How a connection ended.
 enum End {
@@ -40,23 +30,8 @@ enum End {
 }
 
 impl Relay {
-    pub(super) fn new(line: Arc<Line>, plan: Plan, head: Parts, connection: Exchange) -> Self {
-        Self {
-            line,
-            plan,
-            head,
-            live: Live::default(),
-            connection,
-        }
-    }
-
-    pub(super) fn message_limit(&self) -> usize {
-        self.line.config.limits.websocket_message.get()
-    }
-
-    /// A `response.create` of `bytes` has come.
-    pub(super) fn open_exchange(&self, bytes: usize) -> Exchange {
-        self.connection.sibling(bytes)
+    pub(super) fn new(link: Link) -> Self {
+        Self(link)
     }
 
     /// Relays until either side ends, falls silent, or the proxy stops.
@@ -65,12 +40,12 @@ impl Relay {
             Ok(both) => both,
             Err(error) => {
                 let reason = format!("the handshake was not completed: {error}");
-                return self.connection.end(Outcome::ClientLeft, Some(reason));
+                return self.0.connection.end(Outcome::ClientLeft, Some(reason));
             }
         };
         let (outcome, reason) = self.relay(client, upstream).await;
-        self.live.end_all(outcome, &reason);
-        self.connection.conclude(outcome, Some(reason));
+        self.0.live.end_all(outcome, &reason);
+        self.0.connection.conclude(outcome, Some(reason));
     }
 
     async fn relay(&self, client: Upgraded, upstream: Upgraded) -> (Outcome, String) {
@@ -90,13 +65,13 @@ impl Relay {
     }
 
     async fn requests(&self, from: Source<'_>, to: &Side, back: &Side) -> Result<(), PumpError> {
-        if !self.plan.is_empty() {
-            return pump::requests(self, from, to, back).await;
+        if !self.0.plan.is_empty() {
+            return pump::requests(&self.0, from, to, back).await;
         }
         let mut tap = self.tap();
         pump::carry(from, to, |piece| {
             for message in tap.hear(piece) {
-                pump::classify(self, &message);
+                self.0.classify(&message);
             }
         })
         .await
@@ -105,17 +80,18 @@ impl Relay {
     /// Reads along for the log. A message over the limit ends that for the connection, so the
     /// limit is the one of the settings and not a smaller one: images make requests of megabytes.
     fn tap(&self) -> Tap {
-        Tap::new(!self.line.config.passthrough, self.message_limit())
+        Tap::new(!self.0.line.config.passthrough, self.0.message_limit())
     }
 
     async fn events(&self, from: Source<'_>, to: &Side) -> Result<(), PumpError> {
-        if !self.plan.is_empty() {
-            return pump::events(self, from, to).await;
+        if !self.0.plan.is_empty() {
+            return pump::events(&self.0, from, to).await;
         }
         let mut tap = self.tap();
         pump::carry(from, to, |piece| {
             for message in tap.hear(piece) {
-                self.live
+                self.0
+                    .live
                     .passed(EventKind::peek(&message.payload), message.payload.len());
             }
         })
@@ -125,6 +101,7 @@ impl Relay {
     /// Keeps quiet sides alive with pings, and notices the ones that are gone.
     async fn watch(&self, client: &Side, upstream: &Side) -> &'static str {
         let period = self
+            .0
             .line
             .config
             .timeouts
@@ -149,9 +126,9 @@ impl Relay {
 
     /// Done when the proxy is to stop and no exchange is under way.
     async fn stop(&self) {
-        stopped(self.line.stopping.clone()).await;
-        while !self.live.is_idle() {
-            self.live.ended.notified().await;
+        self.0.line.stopped().await;
+        while !self.0.live.is_idle() {
+            self.0.live.ended.notified().await;
         }
     }
 
@@ -163,7 +140,7 @@ impl Relay {
                 "the client closed the connection".to_owned(),
             ),
             End::Upstream(Ok(())) => {
-                let idle = self.live.is_idle();
+                let idle = self.0.live.is_idle();
                 let outcome = if idle {
                     Outcome::Completed
                 } else {

@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::filtered::FilteredBody;
-use super::idle::Idle;
+use super::source::Source;
 use crate::exchange::Exchange;
 use crate::observe::Outcome;
 
@@ -32,12 +32,7 @@ impl AnswerBody {
     /// Passes the upstream's body on; the exchange ends with it.
     pub(crate) fn carry(inner: Incoming, exchange: Exchange, idle: Duration) -> Self {
         let expected = inner.size_hint().exact();
-        let source = Source {
-            inner,
-            idle: Idle::new(idle),
-            failed: None,
-            yielded: false,
-        };
+        let source = Source::new(inner, idle);
         Self::Carried(Box::new(CarriedAnswer {
             source,
             exchange,
@@ -49,64 +44,6 @@ impl AnswerBody {
     /// Shows the upstream's events to filters on their way.
     pub(crate) fn filter(body: FilteredBody) -> Self {
         Self::Filtered(Box::new(body))
-    }
-}
-
-/// The upstream's body with its idle limit.
-pub(crate) struct Source {
-    inner: Incoming,
-    idle: Idle,
-    failed: Option<io::Error>,
-    yielded: bool,
-}
-
-impl Source {
-    pub(crate) fn new(inner: Incoming, idle: Duration) -> Self {
-        Self {
-            inner,
-            idle: Idle::new(idle),
-            failed: None,
-            yielded: false,
-        }
-    }
-
-    /// The next frame. An error comes one poll late: hyper drops what it has not yet written when
-    /// a body fails, and the events before the break belong to the client.
-    pub(crate) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some(error) = self.failed.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let error = match Pin::new(&mut self.inner).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.idle.heard();
-                self.yielded = true;
-                return Poll::Ready(Some(Ok(frame)));
-            }
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Ready(Some(Err(error))) => {
-                io::Error::other(format!("the upstream broke off its answer: {error}"))
-            }
-            Poll::Pending => {
-                let quiet = self.idle.poll_quiet(cx).is_ready();
-                self.yielded = false;
-                if !quiet {
-                    return Poll::Pending;
-                }
-                let seconds = self.idle.limit().as_secs_f32();
-                io::Error::other(format!(
-                    "the upstream sent nothing for {seconds} s (timeouts.stream_idle)"
-                ))
-            }
-        };
-        if !self.yielded {
-            return Poll::Ready(Some(Err(error)));
-        }
-        self.failed = Some(error);
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 
@@ -143,7 +80,7 @@ impl Drop for CarriedAnswer {
     fn drop(&mut self) {
         // A body of known length is not polled past its last byte.
         let whole = self.expected == Some(self.exchange.bytes_out());
-        if !self.ended && (whole || self.source.inner.is_end_stream()) {
+        if !self.ended && (whole || self.source.is_ended()) {
             self.exchange.conclude(Outcome::Completed, None);
         }
     }
@@ -167,9 +104,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
-            Self::Carried(body) => {
-                body.source.failed.is_none() && body.source.inner.is_end_stream()
-            }
+            Self::Carried(body) => body.source.is_ended(),
             Self::Filtered(_) => false,
         }
     }
@@ -179,7 +114,7 @@ impl Body for AnswerBody {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
-            Self::Carried(body) => body.source.inner.size_hint(),
+            Self::Carried(body) => body.source.size_hint(),
             Self::Filtered(_) => SizeHint::default(),
         }
     }

@@ -12,7 +12,7 @@ use codex_plus_wire::event::EventKind;
 use codex_plus_wire::sse::{SseFrame, SseFramer};
 use http_body::Frame;
 
-use super::answer::Source;
+use super::source::Source;
 use crate::chain::{BoxFuture, Event, EventVerdict, Listeners};
 use crate::exchange::Exchange;
 use crate::observe::Outcome;

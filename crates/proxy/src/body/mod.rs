@@ -1,0 +1,12 @@
+//! Bodies on their way: out to the upstream, back to the client.
+
+mod answer;
+mod filtered;
+mod idle;
+mod out;
+mod source;
+
+pub(crate) use answer::AnswerBody;
+pub(crate) use filtered::FilteredBody;
+pub(crate) use out::{BodyFault, OutBody};
+pub(crate) use source::Source;

@@ -1,7 +1,7 @@
 //! The house rules that a compiler does not check: who may import whom, how long a file may be,
 //! what may run where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 const EDGES: &[(&str, &[&str])] = &[
     ("codex-plus-wire", &[]),
     ("codex-plus-project", &["codex-plus-wire"]),
-    ("codex-plus-hooks", &["codex-plus-project", "codex-plus-wire"]),
+    (
+        "codex-plus-hooks",
+        &["codex-plus-project", "codex-plus-wire"],
+    ),
     ("codex-plus-stand-in", &["codex-plus-wire"]),
     ("codex-plus-proxy", &["codex-plus-wire"]),
     (
@@ -121,6 +124,75 @@ fn the_stand_in_is_never_on_the_line() {
     assert!(
         !dependencies(&manifests["codex-plus-proxy"]).contains(&"codex-plus-stand-in".to_owned())
     );
+}
+
+/// The rooms of a crate and which others each one names: `crate::room` in a path or an import.
+fn rooms(crate_name: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let source = root().join("crates").join(crate_name).join("src");
+    let mut rooms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in files(&source, ".rs") {
+        let room = path.strip_prefix(&source).unwrap().with_extension("");
+        let room = room
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_string_lossy()
+            .into_owned();
+        // The crate's root re-exports from everywhere; nobody imports from it.
+        if room == "lib" || room == "main" {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let named = rooms.entry(room.clone()).or_default();
+        for place in text
+            .match_indices("crate::")
+            .map(|(at, found)| &text[at + found.len()..])
+        {
+            let group = place
+                .strip_prefix('{')
+                .map_or(place, |group| group.split('}').next().unwrap());
+            let grouped = place.starts_with('{');
+            for name in group.split(',').take(if grouped { usize::MAX } else { 1 }) {
+                let name: String = name
+                    .trim()
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if name != room && name.starts_with(char::is_lowercase) {
+                    named.insert(name);
+                }
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn rooms_do_not_import_in_circles() {
+    for name in [
+        "wire",
+        "stand-in",
+        "proxy",
+        "codex-plus",
+        "hooks",
+        "project",
+    ] {
+        let mut rooms = rooms(name);
+        // Take away the rooms that import nobody until none is left, or a circle is.
+        while !rooms.is_empty() {
+            let free: Vec<String> = rooms
+                .iter()
+                .filter(|(_, named)| named.iter().all(|other| !rooms.contains_key(other)))
+                .map(|(room, _)| room.clone())
+                .collect();
+            assert!(
+                !free.is_empty(),
+                "crates/{name} has a circle among {rooms:#?}"
+            );
+            rooms.retain(|room, _| !free.contains(room));
+        }
+    }
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl Environment {
             .filter(|name| !VARIABLES.iter().any(|known| known.name == *name))
             .map(|name| {
                 let known = VARIABLES.iter().map(|known| known.name);
-                (name.to_owned(), crate::settings::nearest(name, known))
+                (name.to_owned(), crate::spelling::nearest(name, known))
             })
             .collect()
     }

@@ -11,6 +11,7 @@ mod log;
 mod output;
 mod serve;
 mod settings;
+mod spelling;
 
 fn main() -> std::process::ExitCode {
     commands::run()

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::answer::Answer;
 use crate::plan::error_body;
-use crate::service::document;
+
 use crate::shared::Shared;
-use crate::stream::AnswerBody;
+use crate::stream::{AnswerBody, document};
 
 /// These requests are not recorded.
 pub(crate) async fn answer(

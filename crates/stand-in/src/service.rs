@@ -18,7 +18,7 @@ use crate::recorder::{Head, Note};
 use crate::request::{Kind, Request};
 use crate::shared::{Live, Shared};
 use crate::socket::ResetSwitch;
-use crate::stream::{AnswerBody, Pace, Paced};
+use crate::stream::{AnswerBody, Pace, Paced, document};
 use crate::{control, echo, suited, websocket};
 
 pub(crate) async fn answer(
@@ -121,7 +121,7 @@ async fn respond(
     };
     let mut reply = std::mem::take(&mut answer.reply);
     if reply == Reply::Suited {
-        reply = suit(ask.kind, &plain);
+        reply = suited::suit(ask.kind, &plain);
     }
     drop(plain);
     if !answer.head_delay.is_zero() {
@@ -205,16 +205,6 @@ async fn respond(
     }
 }
 
-/// What to say when the script leaves it to us.
-pub(crate) fn suit(kind: Kind, plain: &[u8]) -> Reply {
-    let request = || serde_json::from_slice(plain).unwrap_or(Value::Null);
-    match kind {
-        Kind::Turn => suited::reply(&request(), None),
-        Kind::Title => suited::title(&request()),
-        Kind::Prewarm | Kind::Compaction => Reply::default(),
-    }
-}
-
 fn stream(
     head: &Head,
     mut answer: Answer,
@@ -281,15 +271,6 @@ pub(crate) fn set_headers(
 
 fn request_id(number: usize) -> [(String, String); 1] {
     [("x-request-id".into(), format!("req_standin{number:08}"))]
-}
-
-pub(crate) fn document(status: StatusCode, body: &Value) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::whole(body.to_string()));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 /// Codex 0.169.0 reads `models` and takes an empty list; SDKs read `data`.

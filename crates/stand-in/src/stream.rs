@@ -5,8 +5,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use serde_json::Value;
 use tokio::time::Sleep;
 
 use crate::answer::{Answer, Ending};
@@ -191,4 +193,14 @@ impl Paced {
             .take()
             .map(|trailers| Ok(Frame::trailers(trailers)))
     }
+}
+
+/// A JSON answer.
+pub(crate) fn document(status: StatusCode, body: &Value) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::whole(body.to_string()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }

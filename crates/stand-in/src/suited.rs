@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::Reply;
+use crate::request::Kind;
 
 /// How the client wants a shell command called. On WebSocket only the first
 /// message lists the tools, so the connection remembers the style.
@@ -128,4 +129,14 @@ fn command(prompt: &str) -> Option<String> {
         .find_map(|line| line.trim().strip_prefix("run:"))?;
     let command = line.trim();
     (!command.is_empty()).then(|| command.to_owned())
+}
+
+/// What to say when the script leaves it to us.
+pub(crate) fn suit(kind: Kind, plain: &[u8]) -> Reply {
+    let request = || serde_json::from_slice(plain).unwrap_or(Value::Null);
+    match kind {
+        Kind::Turn => reply(&request(), None),
+        Kind::Title => title(&request()),
+        Kind::Prewarm | Kind::Compaction => Reply::default(),
+    }
 }

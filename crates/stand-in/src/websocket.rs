@@ -28,11 +28,11 @@ use crate::plan::{self, Plan};
 use crate::received::Transport;
 use crate::recorder::{Head, Note};
 use crate::request::{Kind, Request};
-use crate::service::{document, suit};
+
 use crate::shared::{Live, Shared};
 use crate::socket::ResetSwitch;
-use crate::stream::AnswerBody;
-use crate::suited::{self, ToolStyle};
+use crate::stream::{AnswerBody, document};
+use crate::suited::{self, ToolStyle, suit};
 
 /// Messages a client may have waiting while one is answered.
 const WAITING: usize = 1024;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::assignment::{join, keys, nearest};
+use super::assignment::{join, keys};
 use super::{Assignment, Origin, SettingsError};
+use crate::spelling::nearest;
 
 /// Larger files are refused; a settings file is a page, not a book.
 const LARGEST: u64 = 1 << 20;

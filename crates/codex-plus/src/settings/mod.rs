@@ -20,7 +20,7 @@ use codex_plus_proxy::Config;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::Error as _};
 
-pub(crate) use assignment::{Assignment, Origin, SettingsError, nearest};
+pub(crate) use assignment::{Assignment, Origin, SettingsError};
 pub(crate) use load::{Loaded, listen as listen_value, load};
 pub(crate) use log::{LogFormat, LogSettings};
 pub(crate) use schema::schema_text;

@@ -132,22 +132,26 @@ impl Relay {
         }
     }
 
+    fn ended_by(&self, who: Outcome) -> Outcome {
+        if self.0.live.is_idle() {
+            Outcome::Completed
+        } else {
+            who
+        }
+    }
+
     /// Tells the side that is left, as far as there is something to tell.
     async fn part(&self, end: End, client: &Side, upstream: &Side) -> (Outcome, String) {
         let (outcome, reason) = match end {
+            // A connection that ends between two exchanges has done its work.
             End::Client(Ok(())) => (
-                Outcome::ClientLeft,
+                self.ended_by(Outcome::ClientLeft),
                 "the client closed the connection".to_owned(),
             ),
-            End::Upstream(Ok(())) => {
-                let idle = self.0.live.is_idle();
-                let outcome = if idle {
-                    Outcome::Completed
-                } else {
-                    Outcome::UpstreamCut
-                };
-                (outcome, "the upstream closed the connection".to_owned())
-            }
+            End::Upstream(Ok(())) => (
+                self.ended_by(Outcome::UpstreamCut),
+                "the upstream closed the connection".to_owned(),
+            ),
             End::Client(Err(PumpError::Frame(error)))
             | End::Upstream(Err(PumpError::Frame(error))) => {
                 let reason = PumpError::Frame(error).to_string();

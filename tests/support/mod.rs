@@ -8,6 +8,7 @@ pub(crate) mod peer;
 pub(crate) mod proxy;
 pub(crate) mod secure;
 pub(crate) mod socket;
+pub(crate) mod tools;
 pub(crate) mod upstream;
 
 use std::fmt::Write as _;

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -101,7 +102,10 @@ async fn serve(
     let stopping = Arc::clone(&line);
     // A WebSocket connection outlives its handshake and keeps the permit with it.
     let permit = Arc::new(permit);
+    let begun = Arc::new(AtomicBool::new(false));
+    let silent = silent(line.config.timeouts.head.get(), Arc::clone(&begun));
     let service = service_fn(move |mut request: hyper::Request<_>| {
+        begun.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(Arc::clone(&permit));
         let line = Arc::clone(&line);
         async move { Ok::<_, std::convert::Infallible>(carry(&line, client, request).await) }
@@ -110,6 +114,10 @@ async fn serve(
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = silent => {
+            tracing::debug!(%client, "a client connected and sent no request (timeouts.head)");
+            return;
+        }
         () = stopping.stopped() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -117,6 +125,15 @@ async fn serve(
     };
     if let Err(error) = ended {
         tracing::debug!(%client, error = %innermost(error.as_ref()), "a client's connection ended early");
+    }
+}
+
+/// Done when no first request came in time. hyper's own limit begins with the bytes that tell the
+/// protocol: a client that never sends them would hold its connection for good.
+async fn silent(limit: Duration, begun: Arc<AtomicBool>) {
+    tokio::time::sleep(limit).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -51,9 +51,8 @@ impl Proxy {
             let start = said.len();
             let more = log.read_line(&mut said).unwrap() > 0;
             assert!(more, "the proxy did not start: {said}");
-            let line: Value = serde_json::from_str(&said[start..]).unwrap_or_default();
-            if let Some(address) = line["listen"].as_str() {
-                break address.parse().unwrap();
+            if let Some(address) = listening(&said[start..]) {
+                break address;
             }
         };
         // The same lines go to the file; here they are only taken away.
@@ -102,6 +101,14 @@ impl Proxy {
         until("the log", || self.exchanges().len() >= count).await;
         self.exchanges()
     }
+}
+
+/// The address in the line that tells it, in either format of the log.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let json: Value = serde_json::from_str(line).unwrap_or_default();
+    let mut words = line.split_whitespace();
+    let text = words.find_map(|word| word.strip_prefix("listen="));
+    json["listen"].as_str().or(text)?.parse().ok()
 }
 
 impl Drop for Proxy {

@@ -1,0 +1,14 @@
+//! What can go wrong, as the client sees it; and what the log must never hold.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+#[path = "faults/answers.rs"]
+mod answers;
+#[path = "faults/cuts.rs"]
+mod cuts;
+#[path = "faults/secrets.rs"]
+mod secrets;
+mod support;

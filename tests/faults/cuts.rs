@@ -117,7 +117,7 @@ async fn a_cut_resets_the_stream_of_an_http2_client() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_falls_silent_is_broken_off() {
     let stand_in = StandIn::start(Config::default()).await.unwrap();
-    let settings = "[timeouts]\nstream_idle = '300ms'\n";
+    let settings = "[timeouts]\nstream_idle = '1s'\n";
     let proxy = Proxy::configured(stand_in.base_url(), settings);
     stand_in.push(Answer {
         ending: Ending::Hang { after: 2 },

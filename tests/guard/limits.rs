@@ -51,7 +51,7 @@ async fn the_limit_of_heads_can_be_set() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_never_finishes_its_head_is_let_go() {
-    let settings = "[timeouts]\nhead = '200ms'\n";
+    let settings = "[timeouts]\nhead = '1s'\n";
     let proxy = Proxy::configured("http://127.0.0.1:9", settings);
     let mut client = Peer::connect(proxy.address).await;
     client.send("GET /v1/models HTTP/1.1\r\nhost: loc").await;

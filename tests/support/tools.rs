@@ -11,12 +11,12 @@ pub(crate) fn codex() -> PathBuf {
     }
 }
 
-/// The Python that has the OpenAI SDK.
+/// The Python that has the `OpenAI` SDK.
 pub(crate) fn python() -> PathBuf {
     installed("venv/bin/python")
 }
 
-/// The folder in which Node finds the OpenAI SDK.
+/// The folder in which Node finds the `OpenAI` SDK.
 pub(crate) fn node_modules() -> PathBuf {
     installed("codex/node_modules/openai");
     installed("codex/node_modules")

@@ -145,7 +145,7 @@ async fn quiet_sides_are_pinged_and_their_pongs_kept_to_ourselves() {
         }
     })
     .await;
-    let proxy = Proxy::configured(format!("http://{address}"), "[timeouts]\nping = '100ms'\n");
+    let proxy = Proxy::configured(format!("http://{address}"), "[timeouts]\nping = '300ms'\n");
     let mut client = open(proxy.address).await;
     let mut seen = Vec::new();
     while seen.last().is_none_or(|payload| payload != b"after") {
@@ -212,7 +212,7 @@ async fn an_idle_connection_lives_on() {
         }
     })
     .await;
-    let settings = "[timeouts]\nping = '100ms'\n";
+    let settings = "[timeouts]\nping = '300ms'\n";
     let proxy = Proxy::configured(format!("http://{address}"), settings);
     let mut client = open(proxy.address).await;
     loop {

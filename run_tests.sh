@@ -1,140 +1,205 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs them. Ends with "N passed, N failed".
+# Installs what the tests need, runs them, and ends with `N passed, N failed`.
+# Works with bash 3.2, the one macOS has.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: ./run_tests.sh [SUITE]
+Usage: ./run_tests.sh [all | unit | e2e | install | NAME...]
 
-  all      everything (the default)
-  unit     tests of the crates, without the end-to-end suites
-  e2e      every end-to-end suite
-  NAME     one end-to-end suite: the name of a file in tests/, such as line or codex_cli
+  all      every suite (the default)
+  unit     the crates by themselves
+  e2e      the suites in tests/, which run the built program
+  install  only installs what the tests need
+  NAME...  suites of tests/ by name, such as: ./run_tests.sh codex_cli sdk
 
-The clients that the end-to-end suites run (Codex, the OpenAI SDKs) are installed, pinned, into
-target/test-tools. Needs a Rust toolchain; installs missing Debian packages (or names them).
+What is missing is installed: the C compiler, curl, Python, Node and lsof from the system's packages,
+the Codex CLI and the OpenAI SDKs (pinned in tests/tools) into target/test-tools.
+The last line is `N passed, N failed`; the exit code is 0 when all passed, 1 when not, 2 for wrong use.
 TEXT
+  printf 'Suites: %s\n' "$(suites | tr '\n' ' ')"
 }
 
-say() { printf '== %s\n' "$*" >&2; }
+cd "$(dirname "$0")"
+root="$(pwd -P)"
+tools="$root/target/test-tools"
+oldest_node=18
+
 fail() {
   printf 'error: %s\n' "$1" >&2
   exit "${2:-1}"
 }
-has() { command -v "$1" >/dev/null 2>&1; }
 
-# Runs apt-get, as root where we are not.
-apt() {
-  local sudo=()
-  if [ "$(id -u)" != 0 ]; then
-    has sudo || fail "installing packages needs root: run 'apt-get $*' as root, then this again"
-    sudo=(sudo)
+step() {
+  printf '== %s\n' "$1"
+}
+
+has() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif has sudo; then
+    sudo -n "$@"
+  else
+    fail "installing packages needs root; run as root: $*"
   fi
-  ${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get "$@" >/dev/null </dev/null
 }
 
-# Installs the packages of the commands that are missing: pairs of command:package.
-need() {
-  local pair missing=()
-  for pair in "$@"; do
-    has "${pair%%:*}" || missing+=("${pair##*:}")
-  done
-  [ ${#missing[@]} -eq 0 ] && return 0
-  has apt-get || fail "missing: ${missing[*]}; install them with your package manager (macOS: brew install), then run this again"
-  say "installing ${missing[*]}"
-  apt update -q
-  apt install -y -q --no-install-recommends "${missing[@]}"
+# --- What the tests need -----------------------------------------------------------------------
+
+node_is_usable() {
+  local major
+  major="$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p')"
+  [ -n "$major" ] && [ "$major" -ge "$oldest_node" ] && has npm
 }
 
-need_rust() {
+# Prints what is missing, as Debian's package names.
+missing_packages() {
+  has cc || has gcc || has clang || printf 'build-essential '
+  has curl || printf 'curl ca-certificates '
+  has git || printf 'git '
+  has lsof || printf 'lsof '
+  # On Debian venv and its pip are packages of their own.
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || printf 'python3 python3-venv '
+  node_is_usable || printf 'nodejs npm '
+  has zsh || printf 'zsh '
+  has fish || printf 'fish '
+}
+
+install_packages() {
+  local missing
+  missing="$(missing_packages)"
+  [ -n "$missing" ] || return 0
+  step "installing: $missing"
+  if has apt-get; then
+    # One list of words on purpose.
+    # shellcheck disable=SC2086
+    { as_root apt-get update -qq &&
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
+      </dev/null || fail "apt-get could not install: $missing"
+  else
+    fail "missing: $missing(names of Debian's packages); install them (macOS: brew install python node lsof fish; xcode-select --install), then run this again"
+  fi
+  node_is_usable ||
+    fail "Node $oldest_node or newer, with npm, is needed; $(node --version 2>/dev/null || echo none) is here"
+}
+
+find_rust() {
+  # rustup writes there, and a shell that was open before does not know yet.
   if ! has cargo && [ -x "$HOME/.cargo/bin/cargo" ]; then
     PATH="$HOME/.cargo/bin:$PATH"
   fi
-  has cargo || fail "the Rust toolchain is missing; get it from https://rustup.rs, then run this again"
+  has cargo ||
+    fail "the Rust toolchain is missing; get it from https://rustup.rs, then run this again"
 }
 
-# Codex and the SDKs, once for each state of their pins.
-install_clients() {
-  need curl:curl git:git python3:python3 lsof:lsof npm:npm zsh:zsh fish:fish
-  local major
-  major="$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')"
-  [ "${major:-0}" -ge 20 ] || fail "node ${major:-} is too old for Codex: install Node.js 20 or newer, then run this again"
-  if ! cmp -s tests/tools/package-lock.json "$tools/package-lock.json" || [ ! -x "$tools/codex/node_modules/.bin/codex" ]; then
-    say "installing Codex and the OpenAI SDK for Node.js"
-    mkdir -p "$tools/codex"
-    cp tests/tools/package.json tests/tools/package-lock.json "$tools/codex/"
-    (cd "$tools/codex" && npm ci --no-audit --no-fund --loglevel=error </dev/null >&2)
-    cp tests/tools/package-lock.json "$tools/"
+# Whether $1 was made from the files that follow, as they are now.
+is_current() {
+  local stamp="$1"
+  shift
+  [ -f "$stamp" ] && cat "$@" | cmp -s - "$stamp"
+}
+
+install_tools() {
+  local wanted=tests/tools
+  mkdir -p "$tools/codex"
+  if ! is_current "$tools/codex/stamp" "$wanted/package.json" "$wanted/package-lock.json"; then
+    step "installing the Codex CLI and the OpenAI SDK for Node"
+    rm -f "$tools/codex/stamp"
+    cp "$wanted/package.json" "$wanted/package-lock.json" "$tools/codex/"
+    (cd "$tools/codex" && npm ci --no-audit --no-fund --loglevel=error </dev/null) ||
+      fail "npm could not install tests/tools/package.json"
+    cat "$wanted/package.json" "$wanted/package-lock.json" >"$tools/codex/stamp"
   fi
-  if ! cmp -s tests/tools/requirements.txt "$tools/requirements.txt" || [ ! -x "$tools/venv/bin/python" ]; then
-    say "installing the OpenAI SDK for Python"
-    if ! python3 -m venv --clear "$tools/venv" >/dev/null 2>&1; then
-      apt update -q && apt install -y -q python3-venv
-      python3 -m venv --clear "$tools/venv"
-    fi
-    "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/tools/requirements.txt </dev/null >&2
-    cp tests/tools/requirements.txt "$tools/"
+  if ! is_current "$tools/venv/stamp" "$wanted/requirements.txt"; then
+    step "installing the OpenAI SDK for Python"
+    rm -rf "$tools/venv"
+    { python3 -m venv "$tools/venv" &&
+      "$tools/venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted/requirements.txt"; } \
+      </dev/null || fail "pip could not install tests/tools/requirements.txt"
+    cat "$wanted/requirements.txt" >"$tools/venv/stamp"
   fi
 }
 
-# Runs cargo test, showing its output, and adds up what it says.
-passed=0 failed=0
-run() {
-  local output ok=0 line
-  output="$(mktemp)"
-  say "cargo test $*"
-  cargo test --locked --no-fail-fast "$@" </dev/null 2>&1 | tee "$output" || ok=$?
-  while read -r line; do
-    passed=$((passed + $(sed -E 's/.* ([0-9]+) passed.*/\1/' <<<"$line")))
-    failed=$((failed + $(sed -E 's/.* ([0-9]+) failed.*/\1/' <<<"$line")))
-  done < <(grep '^test result:' "$output" || true)
-  # A suite that did not build, or died, prints no result of its own.
-  if [ "$ok" != 0 ] && ! grep -q '^test result: FAILED' "$output"; then
+# --- The suites --------------------------------------------------------------------------------
+
+passed=0
+failed=0
+
+# Runs a command that ends as cargo test does, shows what it says, and adds up its
+# `test result: ok. 3 passed; 0 failed; ...` lines.
+count_tests() {
+  local said code=0 sum
+  said="$(mktemp)"
+  "$@" </dev/null 2>&1 | tee "$said" || code=$?
+  sum="$(sed -n 's/^test result: [^.]*\. \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$said" |
+    awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }')"
+  rm -f "$said"
+  passed=$((passed + ${sum% *}))
+  failed=$((failed + ${sum#* }))
+  # A suite that does not build, or dies, says no result; it must not look like a good end.
+  if [ "$code" != 0 ] && [ "${sum#* }" = 0 ]; then
     failed=$((failed + 1))
+    printf 'error: `%s` ended with %s\n' "$*" "$code"
   fi
-  rm -f "$output"
 }
 
-cd "$(dirname "$0")"
-suite="${1:-all}"
-case "$suite" in
+suites() {
+  local file
+  for file in tests/*.rs; do
+    basename "$file" .rs
+  done
+}
+
+run_rust() {
+  step "cargo test $*"
+  count_tests cargo test --locked --no-fail-fast "$@"
+}
+
+run_suites() {
+  local flags="" name
+  for name in "$@"; do
+    [ -f "tests/$name.rs" ] ||
+      fail "there is no suite '$name'; the suites are: $(suites | tr '\n' ' ')" 2
+    flags="$flags --test $name"
+  done
+  # One list of words on purpose.
+  # shellcheck disable=SC2086
+  run_rust -p codex-plus $flags
+}
+
+case "${1:-all}" in
   -h | --help | help)
     usage
     exit 0
     ;;
-  all | unit | e2e) ;;
-  *) [ -f "tests/$suite.rs" ] || fail "there is no suite '$suite'; ./run_tests.sh --help lists them" 2 ;;
-esac
-
-case "${CARGO_TARGET_DIR:-}" in
-  '') target="$PWD/target" ;;
-  /*) target="$CARGO_TARGET_DIR" ;;
-  *) target="$PWD/$CARGO_TARGET_DIR" ;;
-esac
-tools="$target/test-tools"
-mkdir -p "$tools"
-
-need_rust
-need cc:build-essential
-case "$suite" in
-  unit) run --workspace --lib --bins ;;
-  all)
-    install_clients
-    run --workspace
-    ;;
-  e2e)
-    install_clients
-    suites=()
-    for file in tests/*.rs; do
-      suites+=(--test "$(basename "$file" .rs)")
-    done
-    run -p codex-plus "${suites[@]}"
-    ;;
-  *)
-    install_clients
-    run -p codex-plus --test "$suite"
+  -*)
+    usage >&2
+    exit 2
     ;;
 esac
 
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+export CODEX_PLUS_TEST_CODEX="${CODEX_PLUS_TEST_CODEX:-}"
+[ -n "$CODEX_PLUS_TEST_CODEX" ] || unset CODEX_PLUS_TEST_CODEX
+
+find_rust
+install_packages
+install_tools
+case "${1:-all}" in
+  install) exit 0 ;;
+  all) run_rust --workspace ;;
+  unit)
+    run_rust --workspace --exclude codex-plus
+    run_rust -p codex-plus --bins
+    ;;
+  # One list of words on purpose.
+  # shellcheck disable=SC2046
+  e2e) run_suites $(suites) ;;
+  *) run_suites "$@" ;;
+esac
+
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

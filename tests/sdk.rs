@@ -1,4 +1,4 @@
-//! The OpenAI SDKs for Python and Node, with the proxy as their base URL.
+//! The `OpenAI` SDKs for Python and Node, with the proxy as their base URL.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

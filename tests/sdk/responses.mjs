@@ -10,7 +10,7 @@ const ask = { model: "gpt-5.5", input: "say hello" };
 
 async function run() {
   if (mode === "whole") {
-    const response = await client.responses.create(ask);
+    const response = await client.responses.create({ ...ask, stream: false });
     return { status: response.status, text: response.output_text };
   }
   if (mode === "streamed") {

@@ -14,7 +14,7 @@ client = openai.OpenAI(base_url=base, api_key="sk-made-up-0123456789", max_retri
 ask = {"model": "gpt-5.5", "input": "say hello"}
 
 if mode == "whole":
-    response = client.responses.create(**ask)
+    response = client.responses.create(stream=False, **ask)
     result = {"status": response.status, "text": response.output_text}
 elif mode == "streamed":
     kinds, text = [], ""

@@ -25,7 +25,7 @@ pub(crate) const LAST_WORDS: &str = "The tool has answered, and there is nothing
 pub(crate) enum Login {
     /// By API key: request bodies are plain.
     ApiKey,
-    /// By ChatGPT account: request bodies are zstd (seen with Codex 0.169.0).
+    /// By `ChatGPT` account: request bodies are zstd (seen with Codex 0.169.0).
     ChatGpt,
 }
 
@@ -137,7 +137,7 @@ impl Codex {
     }
 }
 
-/// Without these a ChatGPT login also talks to servers that are not the provider's.
+/// Without these a `ChatGPT` login also talks to servers that are not the provider's.
 pub(crate) const QUIET: [&str; 5] = [
     "-c",
     "features.apps=false",

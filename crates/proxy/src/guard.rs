@@ -25,6 +25,8 @@ pub(crate) enum Refusal {
     AbsoluteForm,
     #[error("The request path holds {0}, which could mean another path to the upstream.")]
     Path(&'static str),
+    #[error("The transfer coding {0:?} is not known here; send the body plain or `chunked`.")]
+    TransferCoding(String),
     #[error("The request must carry exactly one Host header.")]
     HostCount,
     #[error("Host {0:?} is not this proxy; add it to `guard.allowed_hosts` if it is meant.")]
@@ -43,6 +45,8 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Host(_) | Self::Origin(_) | Self::Token => StatusCode::FORBIDDEN,
+            // RFC 9112, 6.1.
+            Self::TransferCoding(_) => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -52,6 +56,7 @@ impl Refusal {
             Self::Connect => "connect_refused",
             Self::AbsoluteForm => "absolute_form_refused",
             Self::Path(_) => "path_refused",
+            Self::TransferCoding(_) => "transfer_coding_refused",
             Self::HostCount => "host_count",
             Self::Host(_) => "host_refused",
             Self::Origin(_) => "origin_refused",
@@ -105,6 +110,7 @@ impl Guard {
             return Err(Refusal::AbsoluteForm);
         }
         check_path(parts.uri.path())?;
+        check_transfer_coding(&parts.headers)?;
         // Whoever knows the token is not a web page: Host and Origin say nothing more.
         if let Some(token) = &self.token {
             return check_token(token, &parts.headers);
@@ -155,6 +161,17 @@ fn check_token(token: &str, headers: &HeaderMap) -> Result<(), Refusal> {
             .fold(0, |sum, (a, b)| sum | (a ^ b))
             != 0;
     if differs { Err(Refusal::Token) } else { Ok(()) }
+}
+
+/// Transfer codings end with us, so what we cannot undo would be lost on the upstream.
+fn check_transfer_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    for coding in headers.get_all(header::TRANSFER_ENCODING) {
+        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            let shown = coding.to_str().unwrap_or("not readable");
+            return Err(Refusal::TransferCoding(shown.chars().take(100).collect()));
+        }
+    }
+    Ok(())
 }
 
 fn check_path(path: &str) -> Result<(), Refusal> {
@@ -300,6 +317,22 @@ mod tests {
                 admit(Request::get(path).header("host", "localhost")),
                 Ok(()),
                 "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn knows_one_transfer_coding() {
+        let with = |coding: &str| {
+            let request = Request::post("/responses").header("host", "localhost");
+            admit(request.header("transfer-encoding", coding))
+        };
+        assert_eq!(with("chunked"), Ok(()));
+        assert_eq!(with("Chunked"), Ok(()));
+        for coding in ["gzip, chunked", "gzip", "identity", "chunked, chunked"] {
+            assert!(
+                matches!(with(coding), Err(Refusal::TransferCoding(_))),
+                "{coding}"
             );
         }
     }

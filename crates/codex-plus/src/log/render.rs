@@ -131,7 +131,7 @@ fn event_json(event: &Event, out: &mut String) {
         };
         line.insert((*name).to_owned(), value);
     }
-    let _ = write!(out, "{}", Json::Object(line));
+    write_json(line, out);
 }
 
 fn json_head(time: SystemTime, level: Level, name: &str) -> Map<String, Json> {
@@ -176,7 +176,19 @@ fn exchange_json(ended: SystemTime, level: Level, record: &ExchangeRecord, out: 
     for (name, value) in fields {
         line.insert(name.to_owned(), value);
     }
-    let _ = write!(out, "{}", Json::Object(line));
+    write_json(line, out);
+}
+
+/// Writes a JSON object that cannot steer a terminal either: JSON itself escapes only what is
+/// below a space, and outside its strings there is nothing to escape.
+fn write_json(line: Map<String, Json>, out: &mut String) {
+    for character in Json::Object(line).to_string().chars() {
+        if steers(character) {
+            let _ = write!(out, "\\u{:04x}", u32::from(character));
+        } else {
+            out.push(character);
+        }
+    }
 }
 
 /// Writes text so that it stays one line and cannot steer a terminal.

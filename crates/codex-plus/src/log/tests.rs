@@ -79,6 +79,21 @@ fn an_exchange_is_one_readable_line() {
 }
 
 #[test]
+fn no_format_lets_a_value_steer_a_terminal() {
+    let hostile = "/a\u{1b}[2J\u{202e}\u{2028}\u{9b}\n\u{7f}b";
+    let mut record = record();
+    record.path = hostile.to_owned();
+    for format in [LogFormat::Text, LogFormat::Json] {
+        let line = line(&exchange(record.clone()), format);
+        let steering = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}');
+        assert!(!line.trim_end().contains(steering), "{format:?}: {line:?}");
+    }
+    let json = line(&exchange(record), LogFormat::Json);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["path"], hostile);
+}
+
+#[test]
 fn an_exchange_in_json_has_the_same_facts() {
     let line = line(&exchange(record()), LogFormat::Json);
     let json: serde_json::Value = serde_json::from_str(&line).unwrap();

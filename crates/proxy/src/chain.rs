@@ -14,7 +14,7 @@ use codex_plus_wire::turn::Turn;
 use http::request::Parts;
 
 use crate::reply::Reply;
-use crate::turn;
+use crate::turn::TurnHead;
 
 /// A future in a box, as async methods of trait objects return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -65,7 +65,7 @@ impl Inspection<'_> {
             }
         }
         let kind = self.turn.kind;
-        self.turn = turn::read(self.head, body, &|_| false);
+        self.turn = TurnHead::of(self.head).with(body, &|_| false);
         self.turn.kind = kind;
     }
 }

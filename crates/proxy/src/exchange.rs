@@ -4,16 +4,16 @@
 //! it is dropped: however it ends, it is told once.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use codex_plus_wire::turn::Turn;
+use codex_plus_wire::turn::TurnKind;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
-use crate::headers::{METADATA_HEADER, SUBAGENT_HEADER};
 use crate::observe::{ExchangeRecord, Observer, Outcome, Timings, Transport};
+use crate::turn::TurnHead;
 
 /// Counts exchanges and hands their records on.
 pub(crate) struct Ledger {
@@ -42,17 +42,23 @@ impl Ledger {
     }
 }
 
-/// Bytes counted by a body that is on its way elsewhere.
+/// What is learnt of a request body that is on its way elsewhere.
 #[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+pub(crate) struct Inflow {
+    bytes: AtomicU64,
+    turn: OnceLock<&'static str>,
+}
 
-impl Counter {
+impl Inflow {
+    /// More of it passed.
     pub(crate) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// A reader beside the line found out what the request is.
+    pub(crate) fn classified(&self, turn: TurnKind) {
+        // Read once; a second reading would find the same.
+        let _ = self.turn.set(turn.as_str());
     }
 }
 
@@ -62,10 +68,9 @@ pub(crate) struct Exchange {
     record: Option<Box<ExchangeRecord>>,
     began: Instant,
     sent: Option<Instant>,
-    received: Option<Arc<Counter>>,
-    /// Codex's own description, read only when the exchange is over.
-    metadata: Option<HeaderValue>,
-    subagent: Option<HeaderValue>,
+    inflow: Option<Arc<Inflow>>,
+    /// What the head says about the turn; read only when the exchange is over.
+    head: TurnHead,
 }
 
 impl Exchange {
@@ -99,9 +104,8 @@ impl Exchange {
             record: Some(Box::new(record)),
             began: Instant::now(),
             sent: None,
-            received: None,
-            metadata: parts.headers.get(METADATA_HEADER).cloned(),
-            subagent: parts.headers.get(SUBAGENT_HEADER).cloned(),
+            inflow: None,
+            head: TurnHead::of(parts),
         }
     }
 
@@ -126,10 +130,9 @@ impl Exchange {
             record,
             began: Instant::now(),
             sent: None,
-            received: None,
+            inflow: None,
             // The handshake's description may be hours old: the message has its own.
-            metadata: None,
-            subagent: self.subagent.clone(),
+            head: TurnHead::default(),
         }
     }
 
@@ -138,9 +141,9 @@ impl Exchange {
         self.record.as_ref().map_or(0, |record| record.id)
     }
 
-    /// The counter of the request body's bytes.
-    pub(crate) fn count_received(&mut self) -> Arc<Counter> {
-        Arc::clone(self.received.get_or_insert_default())
+    /// Where the request body reports to while it passes.
+    pub(crate) fn inflow(&mut self) -> Arc<Inflow> {
+        Arc::clone(self.inflow.get_or_insert_default())
     }
 
     /// What a filter's reading found the request to be.
@@ -151,7 +154,7 @@ impl Exchange {
     /// It is a connection that carries exchanges of its own; the handshake's description is that
     /// of the first of them.
     pub(crate) fn is_connection(&mut self) {
-        self.metadata = None;
+        self.head = TurnHead::default();
         self.with(|record| record.turn = Some("connection"));
     }
 
@@ -233,13 +236,12 @@ impl Drop for Exchange {
             return;
         };
         record.timings.total = self.began.elapsed();
-        if let Some(received) = &self.received {
-            record.bytes_in = received.get();
+        if let Some(inflow) = &self.inflow {
+            record.bytes_in = inflow.bytes.load(Ordering::Relaxed);
+            record.turn = record.turn.or(inflow.turn.get().copied());
         }
-        if record.turn.is_none() && (self.metadata.is_some() || self.subagent.is_some()) {
-            let metadata = self.metadata.as_ref().and_then(|v| v.to_str().ok());
-            let subagent = self.subagent.as_ref().and_then(|v| v.to_str().ok());
-            record.turn = Some(Turn::from_head(metadata, subagent).kind.as_str());
+        if record.turn.is_none() && !self.head.is_silent() {
+            record.turn = Some(self.head.alone().kind.as_str());
         }
         self.ledger.observer.exchange_ended(record);
     }

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::line::Line;
 use crate::reply::Reply;
-use crate::turn;
+use crate::turn::TurnHead;
 
 /// What the filters made of a request.
 pub(crate) enum Reviewed {
@@ -61,8 +61,8 @@ pub(crate) async fn review(
         }
     });
     let turn = match &body {
-        Some(body) => line.seen.read(head, body),
-        None => turn::from_head(head),
+        Some(body) => line.seen.read(&TurnHead::of(head), body),
+        None => TurnHead::of(head).alone(),
     };
     exchange.classified(turn.kind.as_str());
     let mut request = Inspection { head, turn, body };
@@ -98,7 +98,7 @@ pub(crate) async fn inspect(
         headers.remove(header::ACCEPT_ENCODING);
     }
     if plan.reads < Reads::Body {
-        let (body, fault) = line.carry_body(body, exchange);
+        let (body, fault) = line.carry_body(body, exchange, None);
         return Ok(match review(line, plan, head, None, exchange).await {
             Reviewed::Reply { reply, stream } => Inspected::Reply { reply, stream },
             Reviewed::Forward { listeners, .. } => Inspected::Forward {
@@ -178,7 +178,7 @@ async fn hold(
 ) -> Result<(Bytes, Option<HeaderMap>), Error> {
     let expected = http_body::Body::size_hint(&body).exact().unwrap_or(0);
     let limit = line.config.limits.body.get();
-    let (mut body, fault) = line.carry_body(body, exchange);
+    let (mut body, fault) = line.carry_body(body, exchange, None);
     // Announced sizes are believed up to a point only: the rest is allocated as it arrives.
     let believed = usize::try_from(expected)
         .unwrap_or(limit)

@@ -8,7 +8,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, watch};
 
-use crate::body::{BodyFault, OutBody};
+use crate::body::{BodyFault, OutBody, Tap};
 use crate::chain::{Chain, Plan};
 use crate::config::Config;
 use crate::exchange::{Exchange, Ledger};
@@ -49,6 +49,7 @@ impl Line {
         &self,
         body: Incoming,
         exchange: &mut Exchange,
+        tap: Option<Tap>,
     ) -> (OutBody, Option<Arc<BodyFault>>) {
         if body.is_end_stream() {
             return (OutBody::Empty, None);
@@ -58,7 +59,8 @@ impl Line {
             body,
             limits.limits.body.get(),
             limits.timeouts.body_idle.get(),
-            exchange.count_received(),
+            exchange.inflow(),
+            tap,
         );
         (body, Some(fault))
     }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use codex_plus_wire::request::RequestBody;
 use codex_plus_wire::turn::{Turn, TurnKind};
+use http::HeaderValue;
 use http::request::Parts;
 
 use crate::headers::{METADATA_HEADER, SUBAGENT_HEADER};
@@ -14,16 +15,40 @@ use crate::headers::{METADATA_HEADER, SUBAGENT_HEADER};
 /// Prompts remembered; the oldest are forgotten first. Eight bytes each, twice.
 const MEMORY: usize = 65_536;
 
-/// Reads the turn out of a body and the head's own description.
-pub(crate) fn read(head: &Parts, body: &RequestBody, seen: &dyn Fn(&str) -> bool) -> Turn {
-    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    Turn::read(body, text(METADATA_HEADER), text(SUBAGENT_HEADER), seen)
+/// What a request's head says about the turn.
+#[derive(Default)]
+pub(crate) struct TurnHead {
+    metadata: Option<HeaderValue>,
+    subagent: Option<HeaderValue>,
 }
 
-/// What the head alone tells.
-pub(crate) fn from_head(head: &Parts) -> Turn {
-    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    Turn::from_head(text(METADATA_HEADER), text(SUBAGENT_HEADER))
+impl TurnHead {
+    pub(crate) fn of(head: &Parts) -> Self {
+        Self {
+            metadata: head.headers.get(METADATA_HEADER).cloned(),
+            subagent: head.headers.get(SUBAGENT_HEADER).cloned(),
+        }
+    }
+
+    /// The turn as far as the head alone can tell.
+    pub(crate) fn alone(&self) -> Turn {
+        Turn::from_head(text(self.metadata.as_ref()), text(self.subagent.as_ref()))
+    }
+
+    /// Whether there is anything to tell a turn by.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.metadata.is_none() && self.subagent.is_none()
+    }
+
+    /// The turn, read out of the body.
+    pub(crate) fn with(&self, body: &RequestBody, seen: &dyn Fn(&str) -> bool) -> Turn {
+        let metadata = text(self.metadata.as_ref());
+        Turn::read(body, metadata, text(self.subagent.as_ref()), seen)
+    }
+}
+
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value.and_then(|value| value.to_str().ok())
 }
 
 /// The prompts already met, by their item's id: ids are stable over resends and resumed sessions
@@ -36,8 +61,8 @@ pub(crate) struct SeenPrompts {
 
 impl SeenPrompts {
     /// Reads the turn, and remembers its prompt when it is a new one.
-    pub(crate) fn read(&self, head: &Parts, body: &RequestBody) -> Turn {
-        let turn = read(head, body, &|id| self.has(id));
+    pub(crate) fn read(&self, head: &TurnHead, body: &RequestBody) -> Turn {
+        let turn = head.with(body, &|id| self.has(id));
         if turn.kind == TurnKind::Prompt
             && let Some(id) = turn.prompt.as_ref().and_then(|prompt| prompt.id.as_deref())
         {

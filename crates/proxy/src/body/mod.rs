@@ -5,8 +5,10 @@ mod filtered;
 mod idle;
 mod out;
 mod source;
+mod tap;
 
 pub(crate) use answer::AnswerBody;
 pub(crate) use filtered::FilteredBody;
 pub(crate) use out::{BodyFault, OutBody};
 pub(crate) use source::Source;
+pub(crate) use tap::Tap;

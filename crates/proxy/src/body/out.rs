@@ -14,7 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::idle::Idle;
-use crate::exchange::Counter;
+use super::tap::Tap;
+use crate::exchange::Inflow;
 
 /// A body for the upstream: the client's own, frame by frame, or one we hold.
 pub(crate) enum OutBody {
@@ -34,7 +35,8 @@ pub(crate) struct CarriedBody {
     inner: Incoming,
     idle: Idle,
     left: usize,
-    count: Arc<Counter>,
+    count: Arc<Inflow>,
+    tap: Option<Tap>,
     fault: Arc<BodyFault>,
 }
 
@@ -61,7 +63,8 @@ impl OutBody {
         inner: Incoming,
         limit: usize,
         idle: Duration,
-        count: Arc<Counter>,
+        count: Arc<Inflow>,
+        tap: Option<Tap>,
     ) -> (Self, Arc<BodyFault>) {
         let fault = Arc::new(BodyFault::default());
         let body = CarriedBody {
@@ -69,6 +72,7 @@ impl OutBody {
             idle: Idle::new(idle),
             left: limit,
             count,
+            tap,
             fault: Arc::clone(&fault),
         };
         (Self::Carried(Box::new(body)), fault)
@@ -105,6 +109,7 @@ impl CarriedBody {
                 match self.left.checked_sub(bytes) {
                     Some(left) => {
                         self.left = left;
+                        self.read_along(frame.data_ref());
                         Some(Ok(frame))
                     }
                     None => Some(Err(fail(
@@ -114,8 +119,22 @@ impl CarriedBody {
                 }
             }
             Some(Err(_)) => Some(Err(fail(&self.fault.broken, "the client's body broke off"))),
-            None => None,
+            None => {
+                self.read_along(None);
+                None
+            }
         })
+    }
+
+    /// A body of known length is not polled past its last byte.
+    fn read_along(&mut self, piece: Option<&Bytes>) {
+        let Some(tap) = &mut self.tap else { return };
+        if let Some(piece) = piece {
+            tap.hear(piece);
+        }
+        if piece.is_none() || self.inner.is_end_stream() {
+            tap.end();
+        }
     }
 }
 

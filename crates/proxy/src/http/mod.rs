@@ -1,7 +1,9 @@
 //! Exchanges over HTTP: the body out, the answer back.
 
+mod along;
 mod document;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
@@ -21,7 +23,7 @@ use crate::observe::Outcome;
 
 /// Carries one request to the upstream and its answer back.
 pub(crate) async fn carry(
-    line: &Line,
+    line: &Arc<Line>,
     plan: &Plan,
     head: &Parts,
     body: Incoming,
@@ -53,7 +55,7 @@ enum Sent {
 }
 
 async fn send(
-    line: &Line,
+    line: &Arc<Line>,
     plan: &Plan,
     head: &Parts,
     body: Incoming,
@@ -70,7 +72,8 @@ async fn send(
     let target = line.upstream.target(head)?;
     let mut headers = headers::request(&head.headers);
     let (body, fault, listeners) = if plan.is_empty() {
-        let (body, fault) = line.carry_body(body, exchange);
+        let tap = along::tap(line, head, exchange);
+        let (body, fault) = line.carry_body(body, exchange, tap);
         (body, fault, None)
     } else {
         match inspect(line, plan, head, &mut headers, body, exchange).await? {

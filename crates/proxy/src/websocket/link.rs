@@ -10,6 +10,7 @@ use super::live::Live;
 use crate::chain::Plan;
 use crate::exchange::Exchange;
 use crate::line::Line;
+use crate::turn::TurnHead;
 
 /// One connection: its handshake, its filters, the exchanges on it.
 pub(super) struct Link {
@@ -50,7 +51,7 @@ impl Link {
         };
         if is_request(&body) {
             let mut exchange = self.open_exchange(message.payload.len());
-            let turn = self.line.seen.read(&self.head, &body);
+            let turn = self.line.seen.read(&TurnHead::of(&self.head), &body);
             exchange.classified(turn.kind.as_str());
             exchange.sending();
             self.live.begin(exchange, None);

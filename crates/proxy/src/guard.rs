@@ -165,13 +165,15 @@ fn check_token(token: &str, headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Transfer codings end with us, so what we cannot undo would be lost on the upstream.
 fn check_transfer_coding(headers: &HeaderMap) -> Result<(), Refusal> {
-    for coding in headers.get_all(header::TRANSFER_ENCODING) {
-        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (Some(coding), _) => {
             let shown = coding.to_str().unwrap_or("not readable");
-            return Err(Refusal::TransferCoding(shown.chars().take(100).collect()));
+            Err(Refusal::TransferCoding(shown.chars().take(100).collect()))
         }
     }
-    Ok(())
 }
 
 fn check_path(path: &str) -> Result<(), Refusal> {

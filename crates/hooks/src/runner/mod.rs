@@ -1,0 +1,9 @@
+//! How a hook of a settings file is run.
+//!
+//! - [`command`]: `sh -c`, in a process group of its own.
+//! - [`http`]: a POST request over pooled connections.
+
+pub mod command;
+pub mod http;
+mod output;
+mod process;

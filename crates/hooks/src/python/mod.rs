@@ -1,1 +1,25 @@
 //! Python hooks, run in persistent worker processes.
+//!
+//! [`discover`] finds hook files, [`PythonPool`] runs their methods. A worker is a subprocess of the
+//! project's Python that speaks [`frame`]s over a Unix socket; it carries its own copy of the
+//! `codex_plus` package, so nothing has to be installed.
+
+mod call;
+mod carried;
+mod edit;
+pub mod frame;
+mod hook;
+mod link;
+mod log;
+mod metadata;
+mod pool;
+mod process;
+mod watch;
+mod worker;
+
+pub use call::{Call, Method, Outcome, PythonError, Reply, RequestMeta};
+pub use edit::{Edit, EditOp, PathError, PathPart, apply};
+pub use hook::{Discovery, HookProblem, PythonHook, discover};
+pub use log::LogRecord;
+pub use metadata::{HookType, InputScope, Metadata, MetadataError};
+pub use pool::{PoolConfig, PoolStatus, PythonPool};

@@ -1,0 +1,187 @@
+//! What a call of a hook's method is made of, and what comes of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::edit::Edit;
+use super::log::LogRecord;
+use super::metadata::Metadata;
+
+/// A method of the Python `Hook` class, and the payload it takes and edits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Payload: the body, `{"prompt": "..."}` or `{}`, as the hook's `input` says. Edits are of it.
+    PreInput,
+    /// Payload: `{"status_code", "headers": [[name, value], ...], "body"}`. Edits are of it.
+    PostOutput,
+    /// Payload: `{"tool_name", "tool_args"}`. Edits are of `tool_args`.
+    PreToolUse,
+    /// Payload: `{"tool_name", "tool_args", "tool_output"}`. Edits are of `tool_output`.
+    PostToolUse,
+    /// Payload: any JSON. The outcome is the returned value.
+    Stop,
+}
+
+/// The request a hook is shown.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RequestMeta {
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Header fields in their order. Secret ones are masked before they reach the worker, unless
+    /// the hook's metadata asks for them.
+    pub headers: Vec<(String, String)>,
+    /// What hooks of this exchange left for each other; hand [`Reply::state`] to the next call.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub state: Map<String, Value>,
+    /// What the proxy knows: `session_id`, `turn_id`, `cwd`, `model`, ...
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub meta: Map<String, Value>,
+}
+
+/// What a masked header's value is.
+const MASK: &str = "***";
+
+impl RequestMeta {
+    /// The request as this hook may see it.
+    pub(super) fn seen_by(&self, metadata: &Metadata) -> Value {
+        let headers: Vec<(&str, &str)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                let hidden = is_secret(name) && !metadata.asks_for_header(name);
+                (name.as_str(), if hidden { MASK } else { value.as_str() })
+            })
+            .collect();
+        let mut seen = serde_json::json!({
+            "method": self.method, "path": self.path, "headers": headers,
+        });
+        for (key, map) in [("state", &self.state), ("meta", &self.meta)] {
+            if !map.is_empty() {
+                seen[key] = Value::Object(map.clone());
+            }
+        }
+        seen
+    }
+}
+
+/// Whether a header carries a secret: the usual names, and those that say so themselves.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(
+        name.as_str(),
+        "cookie" | "set-cookie" | "chatgpt-account-id"
+    ) || [
+        "authorization",
+        "api-key",
+        "apikey",
+        "token",
+        "secret",
+        "password",
+    ]
+    .iter()
+    .any(|part| name.contains(part))
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Which method.
+    pub method: Method,
+    /// The request it is about.
+    pub request: RequestMeta,
+    /// JSON, as the method takes it.
+    pub payload: Bytes,
+    /// How long the hook may take; `None` is the hook's own limit, or else the pool's.
+    pub timeout: Option<Duration>,
+}
+
+/// What a call came to.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Nothing is different.
+    Unchanged,
+    /// What is different, as the smallest edits; apply them in order.
+    Patch(Vec<Edit>),
+    /// The returned value as JSON (of [`Method::Stop`]).
+    Value(Bytes),
+}
+
+/// A call's outcome and what else it left.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// `request.state` when the hook changed it.
+    pub state: Option<Map<String, Value>>,
+    /// What it logged and printed; these are in the proxy's log already.
+    pub logs: Vec<LogRecord>,
+    /// From the call to its reply, starting a worker left out.
+    pub took: Duration,
+}
+
+/// Why a call failed. The exchange goes on without it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PythonError {
+    /// No worker could be started.
+    #[error("cannot run Python hooks with {python}: {why}")]
+    Start {
+        /// The interpreter.
+        python: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// The hook raised, cannot be loaded, or returned what is no JSON.
+    #[error("hook {hook}: {message}")]
+    Raised {
+        /// The hook's name.
+        hook: String,
+        /// The exception in one line.
+        message: String,
+        /// From the hook's code on; empty when none was raised.
+        traceback: String,
+        /// The line of the hook file, if one was on the stack.
+        line: Option<u64>,
+    },
+    /// The hook took too long.
+    #[error("hook {hook} did not answer within {} ms{}", after.as_millis(), at(at_line))]
+    Timeout {
+        /// The hook's name.
+        hook: String,
+        /// The limit.
+        after: Duration,
+        /// Where the worker's loop was, when it was stuck.
+        at_line: Option<String>,
+    },
+    /// The worker ended while the hook ran in it.
+    #[error("hook {hook}: its worker process ended: {why}")]
+    WorkerLost {
+        /// The hook's name.
+        hook: String,
+        /// What was seen.
+        why: String,
+    },
+    /// What was to be handed over is larger than the limit.
+    #[error("hook {hook}: {length} bytes are over the frame limit of {limit}")]
+    TooLarge {
+        /// The hook's name.
+        hook: String,
+        /// In bytes.
+        length: usize,
+        /// In bytes.
+        limit: usize,
+    },
+    /// The pool was closed.
+    #[error("the Python workers were stopped")]
+    Closed,
+}
+
+fn at(line: &Option<String>) -> String {
+    line.as_ref()
+        .map_or_else(String::new, |line| format!("; it was at {line}"))
+}

@@ -1,0 +1,102 @@
+//! The edits a hook's call comes to.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What an edit does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EditOp {
+    /// Replaces the value at the path, or adds the object key it ends with.
+    Set,
+    /// Puts a value before the list index the path ends with.
+    Insert,
+    /// Takes the object key or list index out.
+    Remove,
+    /// Puts a value at the end of the list at the path.
+    Append,
+}
+
+/// A step into a document.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum PathPart {
+    /// Into a list.
+    Index(usize),
+    /// Into an object.
+    Key(String),
+}
+
+/// One edit. The path means the document as the edits before it left it; edits of one list come
+/// back to front, so its indexes are the original ones too.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Edit {
+    /// What to do.
+    pub op: EditOp,
+    /// Where; empty is the whole document.
+    pub path: Vec<PathPart>,
+    /// The new value; `null` for [`EditOp::Remove`].
+    #[serde(default)]
+    pub value: Value,
+}
+
+/// An edit's path that the document does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an edit points to {0:?}, which is not in the document")]
+pub struct PathError(pub Vec<PathPart>);
+
+/// Applies edits to a small document held as a tree. For a request body edit its bytes instead.
+pub fn apply(document: &mut Value, edits: &[Edit]) -> Result<(), PathError> {
+    edits
+        .iter()
+        .try_for_each(|edit| apply_one(document, edit).ok_or_else(|| PathError(edit.path.clone())))
+}
+
+fn apply_one(document: &mut Value, edit: &Edit) -> Option<()> {
+    if edit.op == EditOp::Append {
+        let list = edit
+            .path
+            .iter()
+            .try_fold(document, |at, part| step(at, part))?;
+        list.as_array_mut()?.push(edit.value.clone());
+        return Some(());
+    }
+    let Some((last, before)) = edit.path.split_last() else {
+        if edit.op == EditOp::Set {
+            *document = edit.value.clone();
+            return Some(());
+        }
+        return None;
+    };
+    let parent = before
+        .iter()
+        .try_fold(document, |at, part| step(at, part))?;
+    match (edit.op, last) {
+        (EditOp::Set, PathPart::Key(key)) => {
+            parent
+                .as_object_mut()?
+                .insert(key.clone(), edit.value.clone());
+        }
+        (EditOp::Set, part) => *step(parent, part)? = edit.value.clone(),
+        (EditOp::Insert, PathPart::Index(index)) => {
+            let list = parent.as_array_mut()?;
+            (*index <= list.len()).then(|| list.insert(*index, edit.value.clone()))?;
+        }
+        (EditOp::Remove, PathPart::Index(index)) => {
+            let list = parent.as_array_mut()?;
+            (*index < list.len()).then(|| list.remove(*index))?;
+        }
+        (EditOp::Remove, PathPart::Key(key)) => {
+            parent.as_object_mut()?.remove(key)?;
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn step<'a>(at: &'a mut Value, part: &PathPart) -> Option<&'a mut Value> {
+    match part {
+        PathPart::Index(index) => at.get_mut(index),
+        PathPart::Key(key) => at.get_mut(key),
+    }
+}

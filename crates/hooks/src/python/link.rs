@@ -1,0 +1,309 @@
+//! The calls in flight on one worker, and the frames that carry them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use super::call::Call;
+use super::frame::{self, Kind};
+use super::hook::PythonHook;
+use super::log::LogRecord;
+
+/// No more records of one call are kept; all are in the log.
+const MOST_LOGS: usize = 256;
+
+/// What becomes of a call on one worker.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A reply frame.
+    Reply(Kind, Bytes, Vec<LogRecord>),
+    /// The worker had not begun it and never will: try another.
+    Moved,
+    /// The worker ended; `alone` when no other call was in flight, which makes this one the cause.
+    Lost { why: String, alone: bool },
+}
+
+#[derive(Debug)]
+struct Pending {
+    since: Instant,
+    logs: Vec<LogRecord>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Where a worker stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not heard of yet.
+    Starting,
+    /// It takes calls.
+    Ready,
+    /// It is gone; why.
+    Ended(String),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    calls: u64,
+    hooks: u32,
+    loaded: HashMap<PathBuf, ([u8; 32], u32)>,
+    pending: HashMap<u64, Pending>,
+    /// Given up by us, not answered yet.
+    abandoned: HashMap<u64, Instant>,
+    ended: bool,
+}
+
+/// One part of the outgoing bytes: a frame's beginning and its body.
+type Outgoing = (Bytes, Bytes);
+
+/// A worker's connection, shared by its callers and its supervisor.
+#[derive(Debug)]
+pub(super) struct Link {
+    state: Mutex<State>,
+    out: mpsc::UnboundedSender<Outgoing>,
+    /// Told when an idle worker gets a call.
+    pub(super) begun: Notify,
+    pub(super) stage: watch::Sender<Stage>,
+    /// Its loop does not answer: no new calls.
+    pub(super) blocked: AtomicBool,
+    /// It takes no new calls and ends with its last one.
+    pub(super) retired: AtomicBool,
+    /// A ping is under way since then.
+    pub(super) pinged: Mutex<Option<Instant>>,
+    /// Where its loop was last seen stuck.
+    pub(super) stuck_at: Mutex<Option<String>>,
+}
+
+/// A lock whose holder cannot panic half-way.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Link {
+    /// A link, and what [`write`] takes.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Outgoing>) {
+        // Not bounded by itself: the calls in flight are, and each puts in two at most.
+        let (out, outgoing) = mpsc::unbounded_channel();
+        let link = Self {
+            state: Mutex::default(),
+            out,
+            begun: Notify::new(),
+            stage: watch::Sender::new(Stage::Starting),
+            blocked: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            pinged: Mutex::new(None),
+            stuck_at: Mutex::new(None),
+        };
+        (link, outgoing)
+    }
+
+    /// Calls in flight, and since when the oldest is.
+    pub(super) fn load(&self) -> (usize, Option<Instant>) {
+        let state = lock(&self.state);
+        (
+            state.pending.len(),
+            state.pending.values().map(|call| call.since).min(),
+        )
+    }
+
+    /// Calls given up but not answered, and since when the oldest is.
+    pub(super) fn abandoned(&self) -> (usize, Option<Instant>) {
+        let state = lock(&self.state);
+        (
+            state.abandoned.len(),
+            state.abandoned.values().min().copied(),
+        )
+    }
+
+    /// The ids of the calls in flight.
+    pub(super) fn in_flight(&self) -> Vec<u64> {
+        lock(&self.state).pending.keys().copied().collect()
+    }
+
+    /// Sends a call, after the hook's file if the worker does not have it.
+    pub(super) fn submit(
+        &self,
+        hook: &PythonHook,
+        call: &Call,
+    ) -> (u64, oneshot::Receiver<Answer>) {
+        let (answer, answered) = oneshot::channel();
+        let mut state = lock(&self.state);
+        if state.ended {
+            let why = "it had ended".to_owned();
+            let _ = answer.send(Answer::Lost { why, alone: false });
+            return (0, answered);
+        }
+        let number = match state.loaded.get(&hook.path) {
+            Some((hash, number)) if *hash == hook.hash => *number,
+            _ => self.load_hook(&mut state, hook),
+        };
+        let head = json!({
+            "hook": number,
+            "method": call.method,
+            "request": call.request.seen_by(&hook.metadata),
+        });
+        state.calls += 1;
+        let id = state.calls;
+        let head = frame::encode_split(
+            Kind::Call,
+            id,
+            head.to_string().as_bytes(),
+            call.payload.len(),
+        );
+        let _ = self.out.send((head.freeze(), call.payload.clone()));
+        if state.pending.is_empty() && state.abandoned.is_empty() {
+            self.begun.notify_one();
+        }
+        state.pending.insert(
+            id,
+            Pending {
+                since: Instant::now(),
+                logs: Vec::new(),
+                answer,
+            },
+        );
+        (id, answered)
+    }
+
+    fn load_hook(&self, state: &mut State, hook: &PythonHook) -> u32 {
+        state.hooks += 1;
+        let number = state.hooks;
+        let head = json!({
+            "hook": number,
+            "path": hook.path.to_string_lossy(),
+            "name": hook.metadata.name,
+            "config": hook.metadata,
+        });
+        let head = head.to_string();
+        let head = frame::encode_split(Kind::Load, 0, head.as_bytes(), hook.source.len());
+        let _ = self.out.send((head.freeze(), hook.source.clone()));
+        state.loaded.insert(hook.path.clone(), (hook.hash, number));
+        number
+    }
+
+    /// Gives a call up. Nothing happens when it was answered.
+    pub(super) fn abandon(&self, id: u64) {
+        let mut state = lock(&self.state);
+        if state.pending.remove(&id).is_some() {
+            state.abandoned.insert(id, Instant::now());
+            let _ = self
+                .out
+                .send((frame::encode(Kind::Cancel, id, b""), Bytes::new()));
+        }
+    }
+
+    /// Asks the loop for a sign of life.
+    pub(super) fn ping(&self) {
+        *lock(&self.pinged) = Some(Instant::now());
+        let _ = self
+            .out
+            .send((frame::encode(Kind::Ping, 0, b""), Bytes::new()));
+    }
+
+    /// Lets calls the worker gave back go elsewhere.
+    pub(super) fn moved(&self, calls: &[u64]) {
+        let mut state = lock(&self.state);
+        for id in calls {
+            if let Some(call) = state.pending.remove(id) {
+                let _ = call.answer.send(Answer::Moved);
+            }
+        }
+    }
+
+    /// The worker is gone: every call in flight is lost.
+    pub(super) fn end(&self, why: &str) {
+        let mut state = lock(&self.state);
+        state.ended = true;
+        state.abandoned.clear();
+        let alone = state.pending.len() == 1;
+        for (_, call) in state.pending.drain() {
+            let why = why.to_owned();
+            let _ = call.answer.send(Answer::Lost { why, alone });
+        }
+        drop(state);
+        self.stage.send_replace(Stage::Ended(why.to_owned()));
+    }
+
+    fn receive(&self, frame: frame::Frame) -> Result<(), String> {
+        match frame.kind {
+            Kind::Hello => {
+                self.stage.send_replace(Stage::Ready);
+            }
+            Kind::Pong => {
+                *lock(&self.pinged) = None;
+                self.blocked.store(false, Ordering::Relaxed);
+                *lock(&self.stuck_at) = None;
+            }
+            Kind::Log => {
+                let record: LogRecord = serde_json::from_slice(&frame.payload)
+                    .map_err(|error| format!("sent a log record that is none: {error}"))?;
+                record.tell();
+                if let Some(call) = lock(&self.state).pending.get_mut(&frame.call)
+                    && call.logs.len() < MOST_LOGS
+                {
+                    call.logs.push(record);
+                }
+            }
+            Kind::Unchanged | Kind::Patch | Kind::Value | Kind::Error => {
+                let mut state = lock(&self.state);
+                state.abandoned.remove(&frame.call);
+                if let Some(call) = state.pending.remove(&frame.call) {
+                    let answer = Answer::Reply(frame.kind, frame.payload, call.logs);
+                    let _ = call.answer.send(answer);
+                }
+            }
+            Kind::Load | Kind::Call | Kind::Cancel | Kind::Ping => {
+                return Err("sent a frame only the proxy sends".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads frames until the worker ends or sends what is none; says which.
+pub(super) async fn read(link: &Link, mut from: OwnedReadHalf, limit: usize) -> String {
+    let mut buffer = BytesMut::with_capacity(64 * 1024);
+    loop {
+        match from.read_buf(&mut buffer).await {
+            Ok(0) => return "it ended by itself".to_owned(),
+            Err(error) => return format!("its socket failed: {error}"),
+            Ok(_) => {}
+        }
+        loop {
+            match frame::decode(&mut buffer, limit) {
+                Ok(Some(frame)) => {
+                    if let Err(why) = link.receive(frame) {
+                        return why;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return format!("it sent {error}"),
+            }
+        }
+    }
+}
+
+/// Writes what callers send, after the greeting; says why it cannot any more.
+pub(super) async fn write(
+    mut to: OwnedWriteHalf,
+    greeting: Bytes,
+    mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+) -> String {
+    let mut next = Some((greeting, Bytes::new()));
+    while let Some((head, body)) = next {
+        let mut whole = bytes::Buf::chain(head, body);
+        if to.write_all_buf(&mut whole).await.is_err() {
+            // The reader sees the end too, and knows more about it.
+            std::future::pending::<()>().await;
+        }
+        next = outgoing.recv().await;
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,333 @@
+//! The workers: started when a hook needs one, bounded, replaced when they fail.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
+
+use super::call::{Call, Outcome, PythonError, Reply};
+use super::frame::{self, Kind};
+use super::hook::PythonHook;
+use super::link::{Answer, lock};
+use super::log::LogRecord;
+use super::process::interpreter;
+use super::worker::Worker;
+
+/// After an interpreter could not be started, calls fail at once for so long.
+const START_PAUSE: Duration = Duration::from_secs(1);
+
+/// How the workers are.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// The interpreter; `None` looks for the project's `.venv` or `venv`, then takes `python3`.
+    pub python: Option<PathBuf>,
+    /// The workers' folder, and where a virtual environment is looked for. Its interpreter is the
+    /// project's code too: give a folder only if the user trusts it.
+    pub project: Option<PathBuf>,
+    /// At most so many workers.
+    pub max_workers: usize,
+    /// At most so many calls at once on each worker; more wait.
+    pub max_in_flight: usize,
+    /// A hook's time if its metadata gives none.
+    pub timeout: Duration,
+    /// The time a worker has to come up.
+    pub start_timeout: Duration,
+    /// A worker whose loop does not answer for so long gets no new calls.
+    pub blocked_after: Duration,
+    /// A worker still blocked so long after a call timed out on it is killed.
+    pub kill_grace: Duration,
+    /// A worker's memory in bytes. Over it a hook gets a `MemoryError`; at 80 % of it the worker
+    /// is replaced.
+    pub memory_limit: Option<u64>,
+    /// No frame is longer, in bytes.
+    pub frame_limit: usize,
+    /// The least level of Python's logging that is taken.
+    pub log_level: &'static str,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            python: None,
+            project: None,
+            max_workers: 4,
+            max_in_flight: 32,
+            timeout: Duration::from_secs(5),
+            start_timeout: Duration::from_secs(10),
+            blocked_after: Duration::from_millis(100),
+            kill_grace: Duration::from_millis(500),
+            memory_limit: Some(1024 * 1024 * 1024),
+            frame_limit: 64 * 1024 * 1024,
+            log_level: "INFO",
+        }
+    }
+}
+
+/// The pool's state, for the status page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// The process ids of the workers.
+    pub workers: Vec<u32>,
+    /// Calls in flight.
+    pub in_flight: usize,
+    /// Workers started so far, replaced ones too.
+    pub started: u64,
+}
+
+#[derive(Debug, Default)]
+struct Workers {
+    list: Vec<Arc<Worker>>,
+    started: u64,
+    failed: Option<(Instant, String)>,
+}
+
+/// Runs Python hooks. Dropping it ends its workers.
+#[derive(Debug)]
+pub struct PythonPool {
+    config: Arc<PoolConfig>,
+    workers: Mutex<Workers>,
+    room: Semaphore,
+    changed: Arc<Notify>,
+    closed: AtomicBool,
+}
+
+impl PythonPool {
+    /// A pool without workers yet.
+    pub fn new(config: PoolConfig) -> Self {
+        let room = config.max_workers.max(1) * config.max_in_flight.max(1);
+        Self {
+            config: Arc::new(config),
+            workers: Mutex::default(),
+            room: Semaphore::new(room.min(Semaphore::MAX_PERMITS)),
+            changed: Arc::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Calls a method of a hook. Runs on a Tokio runtime; dropping the future cancels the call.
+    pub async fn call(&self, hook: &PythonHook, call: Call) -> Result<Reply, PythonError> {
+        let name = || hook.metadata.name.clone();
+        let length = call.payload.len().max(hook.source.len()) + 64 * 1024;
+        let limit = self.config.frame_limit;
+        if length > limit {
+            return Err(PythonError::TooLarge {
+                hook: name(),
+                length,
+                limit,
+            });
+        }
+        let mut left = call
+            .timeout
+            .or(hook.metadata.timeout())
+            .unwrap_or(self.config.timeout);
+        let after = left;
+        let late = |at_line| PythonError::Timeout {
+            hook: name(),
+            after,
+            at_line,
+        };
+        let waited = Instant::now();
+        let Ok(Ok(_room)) = timeout(left, self.room.acquire()).await else {
+            return Err(late(None));
+        };
+        left = left.saturating_sub(waited.elapsed());
+        let mut retried = false;
+        loop {
+            let began = Instant::now();
+            let Ok(worker) = timeout(left, self.choose()).await else {
+                return Err(late(None));
+            };
+            let worker = worker?;
+            left = left.saturating_sub(began.elapsed());
+            // Coming up is not the hook's time.
+            match timeout(self.config.start_timeout, worker.ready()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => return Err(self.failed(why)),
+                Err(_) => {
+                    worker.stop();
+                    return Err(self.failed("it did not come up in time".to_owned()));
+                }
+            }
+            let began = Instant::now();
+            let answer = timeout(left, worker.exchange(hook, &call)).await;
+            let took = began.elapsed();
+            left = left.saturating_sub(took);
+            match answer {
+                Err(_) => return Err(late(lock(&worker.link.stuck_at).clone())),
+                Ok(Answer::Reply(kind, payload, logs)) => {
+                    return reply(hook, kind, payload, logs, took);
+                }
+                Ok(Answer::Moved) => {}
+                Ok(Answer::Lost { why, alone }) => {
+                    if alone || retried {
+                        return Err(PythonError::WorkerLost { hook: name(), why });
+                    }
+                    retried = true;
+                }
+            }
+        }
+    }
+
+    /// What there is now.
+    pub fn status(&self) -> PoolStatus {
+        let workers = lock(&self.workers);
+        let live = || workers.list.iter().filter(|worker| worker.is_usable());
+        PoolStatus {
+            workers: live().map(|worker| worker.process).collect(),
+            in_flight: live().map(|worker| worker.link.load().0).sum(),
+            started: workers.started,
+        }
+    }
+
+    /// Ends all workers; calls in flight fail, and so do later ones.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        for worker in lock(&self.workers).list.drain(..) {
+            worker.stop();
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// The worker for the next call; waits while all are blocked and no more may be started.
+    async fn choose(&self) -> Result<Arc<Worker>, PythonError> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(worker) = self.try_choose()? {
+                return Ok(worker);
+            }
+            // A pong frees a worker without a word to us, so look again soon as well.
+            let _ = timeout(Duration::from_millis(20), changed).await;
+        }
+    }
+
+    fn try_choose(&self) -> Result<Option<Arc<Worker>>, PythonError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(PythonError::Closed);
+        }
+        let mut workers = lock(&self.workers);
+        workers.list.retain(|worker| worker.is_usable());
+        let best = workers
+            .list
+            .iter()
+            .filter(|worker| !worker.is_blocked())
+            .map(|worker| (worker.link.load(), worker))
+            .min_by_key(|((calls, _), _)| *calls);
+        let chosen = best.map(|(_, worker)| Arc::clone(worker));
+        // All busy for long: one more, for the calls to come.
+        let slow = best.is_none_or(|((calls, oldest), _)| {
+            calls >= self.config.max_in_flight
+                || oldest.is_some_and(|since| since.elapsed() >= self.config.blocked_after)
+        });
+        if slow && workers.list.len() < self.config.max_workers.max(1) {
+            let fresh = self.start(&mut workers)?;
+            return Ok(Some(chosen.unwrap_or(fresh)));
+        }
+        Ok(chosen)
+    }
+
+    fn start(&self, workers: &mut Workers) -> Result<Arc<Worker>, PythonError> {
+        let config = &self.config;
+        let python = interpreter(config.python.as_deref(), config.project.as_deref());
+        let error = |why| PythonError::Start {
+            python: python.display().to_string(),
+            why,
+        };
+        if let Some((when, why)) = &workers.failed
+            && when.elapsed() < START_PAUSE
+        {
+            return Err(error(why.clone()));
+        }
+        match Worker::start(&python, config, &self.changed) {
+            Ok(worker) => {
+                workers.started += 1;
+                workers.failed = None;
+                let worker = Arc::new(worker);
+                workers.list.push(Arc::clone(&worker));
+                Ok(worker)
+            }
+            Err(why) => {
+                workers.failed = Some((Instant::now(), why.to_string()));
+                Err(error(why.to_string()))
+            }
+        }
+    }
+
+    fn failed(&self, why: String) -> PythonError {
+        if self.closed.load(Ordering::Acquire) {
+            return PythonError::Closed;
+        }
+        lock(&self.workers).failed = Some((Instant::now(), why.clone()));
+        let config = &self.config;
+        let python = interpreter(config.python.as_deref(), config.project.as_deref());
+        PythonError::Start {
+            python: python.display().to_string(),
+            why,
+        }
+    }
+}
+
+impl Drop for PythonPool {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[derive(Deserialize)]
+struct Raised {
+    message: String,
+    #[serde(default)]
+    traceback: String,
+    line: Option<u64>,
+}
+
+fn reply(
+    hook: &PythonHook,
+    kind: Kind,
+    payload: Bytes,
+    logs: Vec<LogRecord>,
+    took: Duration,
+) -> Result<Reply, PythonError> {
+    let raised = |raised: Raised| PythonError::Raised {
+        hook: hook.metadata.name.clone(),
+        message: raised.message,
+        traceback: raised.traceback,
+        line: raised.line,
+    };
+    let garbled = |why: String| {
+        let message = format!("its worker's reply makes no sense: {why}");
+        raised(Raised {
+            message,
+            traceback: String::new(),
+            line: None,
+        })
+    };
+    if kind == Kind::Error {
+        let told = serde_json::from_slice(&payload).map_err(|error| garbled(error.to_string()))?;
+        return Err(raised(told));
+    }
+    let (state, rest) = frame::split(payload).map_err(|error| garbled(error.to_string()))?;
+    let state = (!state.is_empty())
+        .then(|| serde_json::from_slice(&state))
+        .transpose();
+    let outcome = match kind {
+        Kind::Patch => Outcome::Patch(
+            serde_json::from_slice(&rest).map_err(|error| garbled(error.to_string()))?,
+        ),
+        Kind::Value => Outcome::Value(rest),
+        _ => Outcome::Unchanged,
+    };
+    let state = state.map_err(|error| garbled(error.to_string()))?;
+    Ok(Reply {
+        outcome,
+        state,
+        logs,
+        took,
+    })
+}

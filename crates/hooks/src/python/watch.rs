@@ -1,0 +1,199 @@
+//! Watches one worker: reads and writes for it, finds it blocked, stuck or too large, ends it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixStream, unix::pipe};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::carried;
+use super::link::{self, Link, lock};
+use super::log::escape;
+use super::pool::PoolConfig;
+use super::process::{Ends, Process};
+
+/// How often a busy worker is looked at.
+const TICK: Duration = Duration::from_millis(25);
+/// Calls given up that a worker may still carry before it takes no more.
+const MOST_ABANDONED: usize = 32;
+/// What a line of raw output is cut to, in bytes.
+const LONGEST_LINE: usize = 4096;
+
+/// Everything a supervisor needs.
+pub(super) struct Watched {
+    pub(super) link: Arc<Link>,
+    pub(super) process: Process,
+    pub(super) ends: Ends,
+    pub(super) outgoing: tokio::sync::mpsc::UnboundedReceiver<(bytes::Bytes, bytes::Bytes)>,
+    /// Closes when nobody needs the worker any more.
+    pub(super) needed: oneshot::Receiver<()>,
+    /// Told when the pool may choose differently.
+    pub(super) changed: Arc<Notify>,
+    pub(super) config: Arc<PoolConfig>,
+}
+
+/// Runs until the worker ends or is ended, and leaves nothing of it.
+pub(super) async fn supervise(watched: Watched) {
+    let Watched {
+        link,
+        process,
+        ends,
+        outgoing,
+        needed,
+        changed,
+        config,
+    } = watched;
+    let Ends {
+        frames,
+        control,
+        output,
+        lifeline,
+    } = ends;
+    let settings = serde_json::json!({
+        "frame_limit": config.frame_limit,
+        "memory_limit": config.memory_limit,
+        "log_level": config.log_level,
+    });
+    let (from, to) = frames.into_split();
+    let mut said = Vec::new();
+    let (why, by_itself) = tokio::select! {
+        why = link::read(&link, from, config.frame_limit) => (why, true),
+        why = link::write(to, carried::greeting(&settings), outgoing) => (why, false),
+        why = look(&link, control, process.id, &changed, &config) => (why, false),
+        _ = needed => ("it was stopped".to_owned(), false),
+        () = listen(output, &mut said) => (String::new(), false),
+    };
+    drop(lifeline);
+    let status = process.end().await.filter(|_| by_itself);
+    let mut why = status.map_or_else(|| why.clone(), |status| format!("{why} ({status})"));
+    if *link.stage.borrow() == link::Stage::Starting {
+        let said = String::from_utf8_lossy(&said);
+        if let Some(last) = said.trim().lines().last() {
+            why = format!("{why}: {}", escape(last));
+        }
+    }
+    tracing::debug!(target: "hook", "a Python worker ended: {why}");
+    link.end(&why);
+    changed.notify_waiters();
+}
+
+/// What the monitor thread says.
+#[derive(Deserialize)]
+struct Seen {
+    revoked: Vec<u64>,
+    at: String,
+}
+
+/// Looks at a busy worker again and again; returns why it must be ended.
+async fn look(
+    link: &Link,
+    control: UnixStream,
+    process: u32,
+    changed: &Notify,
+    config: &PoolConfig,
+) -> String {
+    let mut control = BufReader::new(control);
+    let mut line = Vec::new();
+    let mut asked: u64 = 0;
+    loop {
+        let (calls, oldest) = link.load();
+        let (given_up, given_up_since) = link.abandoned();
+        if calls == 0 && given_up == 0 {
+            link.begun.notified().await;
+        }
+        sleep(TICK).await;
+        let pinged = *lock(&link.pinged);
+        let old = |since: Option<Instant>, limit: Duration| {
+            since.is_some_and(|since| since.elapsed() >= limit)
+        };
+        if pinged.is_none() {
+            let half = config.blocked_after / 2;
+            if old(oldest, half) || old(given_up_since, half) {
+                link.ping();
+            }
+        } else if old(pinged, config.blocked_after) && *link.stage.borrow() == link::Stage::Ready {
+            link.blocked.store(true, Ordering::Relaxed);
+            let calls: Vec<u64> = link
+                .in_flight()
+                .into_iter()
+                .filter(|id| *id > asked)
+                .collect();
+            let newest = calls.iter().copied().max().unwrap_or(asked);
+            let unknown = lock(&link.stuck_at).is_none();
+            if newest > asked || unknown {
+                asked = newest;
+                if let Some(seen) = ask(&mut control, &mut line, &calls).await {
+                    *lock(&link.stuck_at) = Some(escape(&seen.at));
+                    link.moved(&seen.revoked);
+                }
+            }
+            if old(pinged, config.kill_grace) && old(given_up_since, config.kill_grace) {
+                let at = lock(&link.stuck_at).clone().unwrap_or_default();
+                return format!("it was stuck at {at}");
+            }
+        }
+        let too_large = config
+            .memory_limit
+            .is_some_and(|limit| resident(process).is_some_and(|bytes| bytes > limit / 10 * 8));
+        if too_large || given_up > MOST_ABANDONED {
+            link.retired.store(true, Ordering::Relaxed);
+            changed.notify_waiters();
+        }
+    }
+}
+
+/// Asks the monitor thread to give calls back that have not begun.
+async fn ask(
+    control: &mut BufReader<UnixStream>,
+    line: &mut Vec<u8>,
+    calls: &[u64],
+) -> Option<Seen> {
+    let question = format!("{{\"revoke\":{calls:?}}}\n");
+    let answer = async {
+        control
+            .get_mut()
+            .write_all(question.as_bytes())
+            .await
+            .ok()?;
+        // Kept over calls: an answer that came too late is read by the next question.
+        control.read_until(b'\n', line).await.ok()?;
+        let seen = serde_json::from_slice(line).ok();
+        line.clear();
+        seen
+    };
+    timeout(Duration::from_millis(250), answer)
+        .await
+        .ok()
+        .flatten()
+}
+
+/// A process's memory in bytes; Linux only.
+fn resident(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// Logs what is written to the worker's descriptors 1 and 2, by the line; keeps the end in `said`.
+async fn listen(mut output: pipe::Receiver, said: &mut Vec<u8>) {
+    let mut piece = [0; 4096];
+    let mut line = Vec::new();
+    while let Ok(count @ 1..) = output.read(&mut piece).await {
+        for byte in &piece[..count] {
+            if *byte == b'\n' || line.len() >= LONGEST_LINE {
+                let text = String::from_utf8_lossy(&line);
+                tracing::info!(target: "hook", "written by a hook: {}", escape(&text));
+                said.clone_from(&line);
+                line.clear();
+            } else {
+                line.push(*byte);
+            }
+        }
+    }
+    // A hook may close its descriptors; the worker goes on.
+    std::future::pending().await
+}

@@ -1,0 +1,183 @@
+//! Hooks that crash, hang, leak or garble: the call fails, the others and the machine do not.
+
+mod python_support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_plus_hooks::python::{PoolConfig, PythonError, PythonHook, PythonPool};
+use futures_util::future::join_all;
+use python_support::{
+    call, config, edited, error, eventually, named, pool, pre_input, runs, within,
+};
+
+async fn still_works(pool: &PythonPool) {
+    assert_eq!(edited(pool, &named("well", "return 7"), "{}").await, 7);
+}
+
+#[tokio::test]
+async fn ten_awaiting_calls_overlap() {
+    let pool = pool();
+    let lines = "self.n = getattr(self, 'n', 0) + 1\nmost = self.n\nawait __import__('asyncio')\
+                 .sleep(0.05)\nseen = self.n\nself.n -= 1\nreturn [most, seen]";
+    let hook = pre_input(lines);
+    let one = PythonPool::new(PoolConfig {
+        max_workers: 1,
+        ..config()
+    });
+    drop(pool);
+    let calls = (0..10).map(|_| edited(&one, &hook, "{}"));
+    let seen = join_all(calls).await;
+    // Counted inside the hook: all ten had begun before the first ended.
+    assert!(seen.iter().any(|counts| counts[0] == 10), "{seen:?}");
+    assert_eq!(one.status().started, 1);
+}
+
+#[tokio::test]
+async fn sys_exit_is_an_error_of_the_call() {
+    let pool = pool();
+    assert!(matches!(
+        error(&pool, &pre_input("sys.exit(3)")).await,
+        PythonError::Raised { .. }
+    ));
+    still_works(&pool).await;
+    assert_eq!(pool.status().started, 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_ends_is_replaced() {
+    let pool = pool();
+    let lost = error(&pool, &pre_input("os._exit(3)")).await;
+    assert!(matches!(lost, PythonError::WorkerLost { .. }), "{lost}");
+    still_works(&pool).await;
+    assert_eq!(pool.status().started, 2);
+}
+
+#[tokio::test]
+async fn garbage_on_the_socket_replaces_the_worker() {
+    let pool = pool();
+    let lines = "for fd in range(3, 20):\n    try:\n        socket.socket(fileno=os.dup(fd)).send(b'\\xee garbage')\n    \
+                 except OSError: pass\nawait __import__('asyncio').sleep(60)";
+    let lost = error(&pool, &pre_input(lines)).await;
+    assert!(matches!(lost, PythonError::WorkerLost { .. }), "{lost}");
+    still_works(&pool).await;
+}
+
+async fn hangs(lines: &str) {
+    let pool = pool();
+    still_works(&pool).await;
+    let stuck = pool.status().workers[0];
+    let hook = pre_input(lines);
+    let slow = pool.call(&hook, within("{}", Duration::from_millis(400)));
+    let (late, ()) = tokio::join!(slow, async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        // Sent while the loop is blocked: moved to another worker, and answered.
+        still_works(&pool).await;
+    });
+    let late = late.expect_err("a timeout");
+    assert!(matches!(late, PythonError::Timeout { .. }), "{late}");
+    eventually("the stuck worker is killed", || !runs(stuck)).await;
+    still_works(&pool).await;
+}
+
+#[tokio::test]
+async fn a_hook_that_spins_is_killed_and_the_others_are_moved() {
+    hangs("while True: pass").await;
+}
+
+#[tokio::test]
+async fn a_hook_that_sleeps_is_killed_and_the_others_are_moved() {
+    hangs("time.sleep(3600)").await;
+}
+
+#[tokio::test]
+async fn a_timeout_of_an_awaiting_hook_leaves_its_worker() {
+    let pool = pool();
+    let hook = pre_input("await __import__('asyncio').sleep(3600)");
+    for _ in 0..50 {
+        let late = pool
+            .call(&hook, within("{}", Duration::from_millis(5)))
+            .await;
+        assert!(matches!(late, Err(PythonError::Timeout { .. })), "{late:?}");
+    }
+    still_works(&pool).await;
+    assert_eq!(pool.status().started, 1);
+}
+
+#[tokio::test]
+async fn a_memory_hog_gets_a_memory_error() {
+    let limit = Some(256 * 1024 * 1024);
+    let pool = PythonPool::new(PoolConfig {
+        memory_limit: limit,
+        ..config()
+    });
+    let told = error(&pool, &pre_input("x = bytearray(1 << 30)")).await;
+    assert!(told.to_string().contains("MemoryError"), "{told}");
+    still_works(&pool).await;
+}
+
+#[tokio::test]
+async fn kill_9_in_mid_call_fails_that_call_alone() {
+    let pool = Arc::new(pool());
+    still_works(&pool).await;
+    let worker = pool.status().workers[0];
+    let waiting: PythonHook = pre_input("await __import__('asyncio').sleep(3600)");
+    let running = tokio::spawn({
+        let pool = Arc::clone(&pool);
+        async move { pool.call(&waiting, call("{}")).await }
+    });
+    eventually("the call is in flight", || pool.status().in_flight == 1).await;
+    kill(worker);
+    let lost = running.await.unwrap();
+    assert!(
+        matches!(lost, Err(PythonError::WorkerLost { .. })),
+        "{lost:?}"
+    );
+    still_works(&pool).await;
+    assert!(
+        !std::path::Path::new(&format!("/proc/{worker}")).exists(),
+        "a zombie"
+    );
+}
+
+fn kill(process: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_pool_leaves_no_process_and_no_descriptor() {
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    // The runtime's own descriptors for children come with the first.
+    still_works(&pool()).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = descriptors();
+    for _ in 0..5 {
+        let pool = pool();
+        let lines = "import subprocess\nreturn subprocess.Popen(['sleep', '3600']).pid";
+        let child = edited(&pool, &pre_input(lines), "{}")
+            .await
+            .as_u64()
+            .unwrap();
+        let worker = pool.status().workers[0];
+        drop(pool);
+        eventually("worker and its child are gone", || {
+            !runs(worker) && !runs(u32::try_from(child).unwrap())
+        })
+        .await;
+    }
+    eventually("descriptors are back", || descriptors() <= before).await;
+}
+
+#[tokio::test]
+async fn an_interpreter_that_is_none_says_so() {
+    for python in ["/nonexistent/python", "/bin/false"] {
+        let pool = PythonPool::new(PoolConfig {
+            python: Some(python.into()),
+            ..config()
+        });
+        let told = error(&pool, &pre_input("pass")).await;
+        assert!(matches!(told, PythonError::Start { .. }), "{told}");
+        assert!(told.to_string().contains(python), "{told}");
+    }
+}

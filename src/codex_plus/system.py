@@ -1,0 +1,150 @@
+"""``hook_system``: what the running proxy knows of hooks, sessions and the status line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from .git_status import status_line
+
+__all__ = ["HookInfo", "HookSystem", "hook_system"]
+
+DEFAULT_PORT = 10000
+# A proxy on loopback answers from memory; one that does not is as good as none.
+SECONDS = 2.0
+
+
+class HookInfo(NamedTuple):
+    """A hook the proxy has loaded."""
+
+    name: str
+    type: str
+    path: str
+    enabled: bool
+    priority: int
+
+
+class HookSystem:
+    """Asks the running proxy; then the ``codex-plus`` binary; then git, for the status line."""
+
+    def __init__(self, port: Optional[int] = None) -> None:
+        self._port = port
+
+    @property
+    def port(self) -> int:
+        """Where the proxy listens: as given, ``CODEX_PLUS_LISTEN``, ``proxy.json``, 10000."""
+        if self._port:
+            return self._port
+        return _port_of(os.environ.get("CODEX_PLUS_LISTEN", "")) or _recorded_port() or DEFAULT_PORT
+
+    async def run_status_line(self) -> str:
+        """The status line of the working directory; empty outside a repository."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._status_line)
+
+    def status_line_mode(self) -> str:
+        """Where the line is shown: the proxy's word, or ``off`` when none runs."""
+        return str((self._ask("/codex-plus/status-line") or {}).get("mode", "off"))
+
+    @property
+    def hooks(self) -> List[HookInfo]:
+        """The Python hooks of the running proxy."""
+        found = (self._ask("/codex-plus/hooks") or {}).get("hooks") or []
+        return [
+            HookInfo(
+                str(hook.get("name", "")),
+                str(hook.get("type", "")),
+                str(hook.get("path", "")),
+                bool(hook.get("enabled", True)),
+                int(hook.get("priority", 100)),
+            )
+            for hook in found
+        ]
+
+    @property
+    def settings_hooks(self) -> Dict[str, Any]:
+        """The command and HTTP hooks of the settings files, by event."""
+        return dict((self._ask("/codex-plus/hooks") or {}).get("settings_hooks") or {})
+
+    @property
+    def session_id(self) -> Optional[str]:
+        """The session the proxy saw last."""
+        found = (self._ask("/codex-plus/hooks") or {}).get("session_id")
+        return None if found is None else str(found)
+
+    async def settings_session_start(self, source: str = "startup") -> Dict[str, Any]:
+        """Run the SessionStart hooks of the settings files; what they put out."""
+        return await self._event("session-start", {"source": source})
+
+    async def settings_session_end(self, reason: str = "exit") -> Dict[str, Any]:
+        """Run the SessionEnd hooks of the settings files; what they put out."""
+        return await self._event("session-end", {"reason": reason})
+
+    async def _event(self, event: str, told: Dict[str, Any]) -> Dict[str, Any]:
+        path = f"/codex-plus/hooks/{event}"
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, lambda: self._ask(path, told)) or {}
+
+    def _status_line(self) -> str:
+        told = self._ask("/codex-plus/status-line")
+        if told is not None:
+            return str(told.get("status_line") or "")
+        binary = shutil.which("codex-plus")
+        if binary:
+            try:
+                done = subprocess.run(
+                    [binary, "status-line"],
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    timeout=SECONDS,
+                    check=False,
+                )
+                if done.returncode == 0:
+                    return done.stdout.decode("utf-8", "replace").strip()
+            except (OSError, subprocess.TimeoutExpired):
+                pass
+        return status_line()
+
+    def _ask(self, path: str, post: Optional[Dict[str, Any]] = None) -> Optional[Dict[str, Any]]:
+        """The proxy's JSON answer; ``None`` when no proxy gives one."""
+        from http.client import HTTPConnection, HTTPException
+
+        # Not urllib: it would honour http_proxy for loopback.
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        try:
+            if post is None:
+                connection.request("GET", path)
+            else:
+                body = json.dumps(post)
+                connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            if answer.status != 200:
+                return None
+            found = json.loads(answer.read(4 * 1024 * 1024))
+            return found if isinstance(found, dict) else None
+        except (OSError, HTTPException, ValueError):
+            return None
+        finally:
+            connection.close()
+
+
+def _port_of(listen: str) -> Optional[int]:
+    port = listen.rpartition(":")[2]
+    return int(port) if port.isdigit() and 0 < int(port) < 65536 else None
+
+
+def _recorded_port() -> Optional[int]:
+    folder = Path(os.environ.get("CODEX_PLUS_STATE_DIR") or ".")
+    try:
+        told = json.loads((folder / "proxy.json").read_text("utf-8"))
+        return _port_of(str(told.get("listen") or told.get("address") or told.get("port") or ""))
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+#: The one to use.
+hook_system = HookSystem()

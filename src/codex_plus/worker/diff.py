@@ -1,0 +1,128 @@
+"""The smallest edits that turn one JSON document into another.
+
+An edit is ``{"op": ..., "path": [...], "value": ...}``; a path is made of object keys and list
+indexes. Edits are applied in order; each path means the document as the edits before it left it.
+``set`` replaces a value or adds a key; ``insert`` puts a value before the list index its path ends
+with; ``append`` puts one at the end of the list its path names; ``remove`` takes a key or an index
+out. Edits of one list come back to front, so an index means the same before and after them.
+"""
+
+from __future__ import annotations
+
+import marshal
+from difflib import SequenceMatcher
+from typing import Any, Dict, List, Union
+
+Path = List[Union[str, int]]
+Edit = Dict[str, Any]
+
+# Aligning two lists costs their product in the worst case; longer ones are compared in pairs.
+LONGEST_ALIGNED = 400
+
+
+class NotJson(TypeError):
+    """The hook's result has no place in a JSON document."""
+
+
+def edits(before: Any, after: Any) -> List[Edit]:
+    """The edits from ``before`` to ``after``; none when they mean the same JSON."""
+    found: List[Edit] = []
+    _compare(before, after, [], found)
+    return found
+
+
+def same(before: Any, after: Any) -> bool:
+    """Whether two values are the same JSON. ``1``, ``1.0`` and ``True`` are three values."""
+    if before is after:
+        return True
+    if isinstance(before, dict):
+        return (
+            isinstance(after, dict)
+            and len(before) == len(after)
+            and all(key in after and same(value, after[key]) for key, value in before.items())
+        )
+    if isinstance(before, list):
+        return (
+            isinstance(after, (list, tuple))
+            and len(before) == len(after)
+            and all(map(same, before, after))
+        )
+    if isinstance(before, bool) or isinstance(after, bool) or before is None or after is None:
+        return False
+    if isinstance(before, float) and isinstance(after, float):
+        # Tells -0.0 from 0.0, and lets a NaN be itself.
+        return repr(before) == repr(after)
+    for kind in (str, int):
+        if isinstance(before, kind):
+            return isinstance(after, kind) and bool(before == after)
+    return False
+
+
+def _compare(before: Any, after: Any, path: Path, found: List[Edit]) -> None:
+    if isinstance(before, dict) and isinstance(after, dict):
+        _compare_objects(before, after, path, found)
+    elif isinstance(before, list) and isinstance(after, (list, tuple)):
+        _compare_lists(before, list(after), path, found)
+    elif not same(before, after):
+        found.append({"op": "set", "path": path, "value": after})
+
+
+def _compare_objects(before: Any, after: Any, path: Path, found: List[Edit]) -> None:
+    for key in after:
+        if not isinstance(key, str):
+            raise NotJson(f"{key!r} is no JSON object key at {_shown(path)}: keys are strings")
+    for key, value in before.items():
+        if key not in after:
+            found.append({"op": "remove", "path": [*path, key]})
+        else:
+            _compare(value, after[key], [*path, key], found)
+    for key, value in after.items():
+        if key not in before:
+            found.append({"op": "set", "path": [*path, key], "value": value})
+
+
+def _compare_lists(before: List[Any], after: List[Any], path: Path, found: List[Edit]) -> None:
+    start, shorter = 0, min(len(before), len(after))
+    while start < shorter and same(before[start], after[start]):
+        start += 1
+    end = 0
+    while end < shorter - start and same(before[-1 - end], after[-1 - end]):
+        end += 1
+    old, new = before[start : len(before) - end], after[start : len(after) - end]
+    if not old and not new:
+        return
+    if not old or not new or len(old) == len(new) == 1:
+        blocks = [(0, len(old), 0, len(new))]
+    else:
+        blocks = _differing(old, new)
+    for old_from, old_to, new_from, new_to in reversed(blocks):
+        paired = min(old_to - old_from, new_to - new_from)
+        at = start + old_from + paired
+        more = new[new_from + paired : new_to]
+        if at == len(before):
+            found.extend({"op": "append", "path": path, "value": value} for value in more)
+        else:
+            place = [*path, at]
+            found.extend({"op": "insert", "path": place, "value": v} for v in reversed(more))
+        for index in reversed(range(at, start + old_to)):
+            found.append({"op": "remove", "path": [*path, index]})
+        for offset in reversed(range(paired)):
+            where = [*path, start + old_from + offset]
+            _compare(old[old_from + offset], new[new_from + offset], where, found)
+
+
+def _differing(old: List[Any], new: List[Any]) -> List[Any]:
+    """The ranges of two lists that have no equal partner, in order."""
+    whole = [(0, len(old), 0, len(new))]
+    if len(old) + len(new) > LONGEST_ALIGNED:
+        return whole
+    try:
+        keys = [[marshal.dumps(item, 0) for item in side] for side in (old, new)]
+    except ValueError:
+        return whole
+    codes = SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes()
+    return [code[1:] for code in codes if code[0] != "equal"]
+
+
+def _shown(path: Path) -> str:
+    return "/" + "/".join(map(str, path))

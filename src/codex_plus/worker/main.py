@@ -1,0 +1,160 @@
+"""The worker's loop: frames in, calls run side by side, frames out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+from typing import Any, Dict, Optional
+
+from . import capture, frames
+from .calls import run as run_call
+from .diff import NotJson
+from .loading import Loaded, LoadError, describe
+from .monitor import Started, watch
+
+# Python 3.12 can run a call up to its first wait at once, which saves a turn of the loop.
+_EAGER: Dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+class Worker(asyncio.Protocol):
+    """One connection to the proxy."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, frame_limit: int, started: Started) -> None:
+        self._loop = loop
+        self._decoder = frames.Decoder(frame_limit)
+        self._started = started
+        self._hooks: Dict[int, Loaded] = {}
+        self._at_path: Dict[str, int] = {}
+        self._tasks: Dict[int, "asyncio.Task[None]"] = {}
+        self._transport: Optional[asyncio.Transport] = None
+        self._thread = threading.get_ident()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        version = ".".join(map(str, sys.version_info[:3]))
+        self.send(frames.encode(frames.HELLO, 0, json.dumps({"python": version}).encode()))
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        # At once: hooks may have left threads that would keep the process.
+        os._exit(0)
+
+    def send(self, frame: bytes) -> None:
+        """Write a frame; from any thread."""
+        if self._transport is None:
+            return
+        if threading.get_ident() == self._thread:
+            self._transport.write(frame)
+        else:
+            self._loop.call_soon_threadsafe(self._transport.write, frame)
+
+    def log(self, call: int, hook: str, level: str, logger: str, message: str) -> None:
+        """Send a log record."""
+        record = {"hook": hook, "level": level, "logger": logger, "message": message}
+        self.send(frames.encode(frames.LOG, call, json.dumps(record).encode()))
+
+    def data_received(self, data: bytes) -> None:
+        for kind, call, payload in self._decoder.feed(data):
+            if kind == frames.CALL:
+                self._call(call, payload)
+            elif kind == frames.LOAD:
+                self._load(payload)
+            elif kind == frames.CANCEL:
+                task = self._tasks.get(call)
+                if task is not None:
+                    task.cancel()
+            elif kind == frames.PING:
+                self.send(frames.encode(frames.PONG, call))
+            else:
+                raise frames.FrameError(f"an unknown kind of frame: {kind}")
+
+    def _load(self, payload: memoryview) -> None:
+        head, source = frames.split(payload)
+        told = json.loads(head)
+        path = told["path"]
+        # A changed file takes the old one's place; calls that run keep what they hold.
+        self._hooks.pop(self._at_path.get(path, -1), None)
+        self._at_path[path] = told["hook"]
+        self._hooks[told["hook"]] = Loaded(path, told["name"], told["config"], source)
+
+    def _call(self, call: int, payload: memoryview) -> None:
+        head, body = frames.split(payload)
+        work = self._run(call, json.loads(head), body)
+        task = asyncio.Task(work, loop=self._loop, **_EAGER)
+        if not task.done():
+            self._tasks[call] = task
+            task.add_done_callback(lambda ended: self._ended(call, ended))
+
+    def _ended(self, call: int, task: "asyncio.Task[None]") -> None:
+        self._tasks.pop(call, None)
+        # Told here, because a task cancelled before its first step never runs a line.
+        if task.cancelled():
+            self.send(_error(call, "cancelled", {"message": "cancelled"}))
+
+    async def _run(self, call: int, head: Dict[str, Any], body: bytes) -> None:
+        path = ""
+        try:
+            if not self._started.begin(call):
+                return
+            loaded = self._hooks[head["hook"]]
+            path = loaded.path
+            capture.current.set((call, loaded.name))
+            kind, state, rest = await run_call(loaded, head["method"], head["request"], body)
+            answer = frames.encode_split(kind, call, state, rest)
+        except asyncio.CancelledError:
+            raise
+        except NotJson as error:
+            answer = _error(call, "result", {"message": str(error)})
+        except LoadError as error:
+            answer = _error(call, "load", {"message": str(error)})
+        except BaseException as error:  # sys.exit() too must not end the worker
+            answer = _error(call, "exception", describe(error, path))
+        self.send(answer)
+
+
+def _error(call: int, kind: str, told: Dict[str, Any]) -> bytes:
+    return frames.encode(frames.ERROR, call, json.dumps({"kind": kind, **told}).encode())
+
+
+def serve(
+    connection: socket.socket, control: socket.socket, lifeline: int, settings: Dict[str, Any]
+) -> None:
+    """Serve the proxy until it closes the connection; never returns."""
+    _limit_memory(settings.get("memory_limit"))
+    started = Started()
+    watch(control, lifeline, started)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = Worker(loop, settings["frame_limit"], started)
+    capture.install(worker.log, settings.get("log_level", "INFO"))
+    logging.captureWarnings(True)
+    loop.set_exception_handler(_lost_exception)
+    loop.run_until_complete(loop.create_unix_connection(lambda: worker, sock=connection))
+    try:
+        loop.run_forever()
+    finally:
+        # A task of a hook's own raised SystemExit: end, and be replaced.
+        os._exit(70)
+
+
+def _lost_exception(loop: asyncio.AbstractEventLoop, context: Dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, frames.FrameError):
+        os._exit(71)
+    logging.getLogger("asyncio").error("%s: %r", context.get("message"), error)
+
+
+def _limit_memory(limit: Optional[int]) -> None:
+    """A hook that takes too much gets a MemoryError, which names it. Linux only."""
+    if not limit or not sys.platform.startswith("linux"):
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

@@ -55,6 +55,11 @@ impl Inflow {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// How much has passed, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// A reader beside the line found out what the request is.
     pub(crate) fn classified(&self, turn: TurnKind) {
         // Read once; a second reading would find the same.

@@ -90,7 +90,8 @@ impl Guard {
                 .map(|o| o.trim_end_matches('/').to_owned()),
         );
         Self {
-            token: config.token.clone(),
+            // An empty token is known to everyone: it is none.
+            token: config.token.clone().filter(|token| !token.is_empty()),
             hosts: config
                 .allowed_hosts
                 .iter()
@@ -362,6 +363,18 @@ mod tests {
         assert_eq!(from("origin", "http://localhost:10000"), Ok(()));
         assert!(from("sec-fetch-site", "cross-site").is_err());
         assert_eq!(from("sec-fetch-site", "none"), Ok(()));
+    }
+
+    #[test]
+    fn an_empty_token_opens_nothing() {
+        let config = config::Guard {
+            token: Some(String::new()),
+            ..Default::default()
+        };
+        let guard = Guard::new(&config, "127.0.0.1:10000".parse().unwrap());
+        let request = Request::get("/").header("host", "evil.example");
+        let head = request.body(()).unwrap().into_parts().0;
+        assert!(matches!(guard.admit(&head), Err(Refusal::Host(_))));
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Proxy {
             upstream: Upstream::new(config, route)?,
             ledger: Arc::new(Ledger::new(observer)),
             seen: turn::SeenPrompts::default(),
-            connections: Arc::new(Semaphore::new(config.limits.connections)),
+            connections: Arc::new(Semaphore::new(config.limits.connections.get() as usize)),
             stopping,
             facts,
         };
@@ -148,8 +148,9 @@ impl Proxy {
         drop(listener);
         // The receiver lives in the line, so this cannot fail.
         let _ = self.stop.send(true);
-        let all = u32::try_from(line.config.limits.connections).unwrap_or(u32::MAX);
-        let idle = line.connections.acquire_many(all);
+        let idle = line
+            .connections
+            .acquire_many(line.config.limits.connections.get());
         let drained = tokio::time::timeout(line.config.timeouts.drain.get(), idle).await;
         let cut = if drained.is_ok() {
             0

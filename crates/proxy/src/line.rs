@@ -73,9 +73,7 @@ impl Line {
 
     /// Connections open now.
     pub(crate) fn open_connections(&self) -> usize {
-        self.config
-            .limits
-            .connections
-            .saturating_sub(self.connections.available_permits())
+        let limit = self.config.limits.connections.get() as usize;
+        limit.saturating_sub(self.connections.available_permits())
     }
 }

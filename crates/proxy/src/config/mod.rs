@@ -6,6 +6,7 @@
 mod quantity;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -89,7 +90,7 @@ pub struct Limits {
     /// Largest WebSocket message that a filter is shown.
     pub websocket_message: ByteSize,
     /// Connections open at once; further ones wait in the listener's queue.
-    pub connections: usize,
+    pub connections: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -100,7 +101,7 @@ impl Default for Limits {
             head: ByteSize::kibibytes(256),
             event: ByteSize::mebibytes(16),
             websocket_message: ByteSize::mebibytes(64),
-            connections: 20_000,
+            connections: NonZeroU32::MIN.saturating_add(19_999),
         }
     }
 }

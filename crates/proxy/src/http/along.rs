@@ -15,6 +15,10 @@ use crate::headers::METADATA_HEADER;
 use crate::line::Line;
 use crate::turn::TurnHead;
 
+/// A body that unpacks to more than this, in bytes, keeps the kind that its head tells: reading it
+/// would take a worker, and memory, from the exchanges on the line.
+const LONGEST: usize = 16 << 20;
+
 /// A tap on the body of a request of Codex's, unless nothing is to be read.
 pub(super) fn tap(line: &Arc<Line>, head: &Parts, exchange: &mut Exchange) -> Option<Tap> {
     if line.config.passthrough || !head.headers.contains_key(METADATA_HEADER) {
@@ -40,7 +44,7 @@ fn classify(
         Err(pieces) => pieces.concat().into(),
     };
     // What cannot be read keeps the kind that the head tells.
-    let Ok(plain) = encoding.decode(&raw, line.config.limits.decoded.get()) else {
+    let Ok(plain) = encoding.decode(&raw, line.config.limits.decoded.get().min(LONGEST)) else {
         return;
     };
     if let Ok(body) = RequestBody::parse(plain) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -91,6 +91,11 @@ async fn send(
             }
         }
     };
+    if matches!(head.method, Method::GET | Method::HEAD) && body.size_hint().exact().is_none() {
+        // Otherwise the client stack takes these methods to have no body, and drops it.
+        let chunked = HeaderValue::from_static("chunked");
+        headers.insert(header::TRANSFER_ENCODING, chunked);
+    }
     let mut request = Request::new(body);
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = target;
@@ -98,7 +103,7 @@ async fn send(
     exchange.sending();
     let mut response = line
         .upstream
-        .send(request)
+        .send(request, &exchange.inflow())
         .await
         .map_err(|error| match fault {
             // The upstream's connection only knows that the body ended badly.
@@ -108,6 +113,12 @@ async fn send(
             }
             _ => error,
         })?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Error::Broken {
+            upstream: "The upstream".to_owned(),
+            reason: "it switched to a protocol nobody asked for".to_owned(),
+        });
+    }
     exchange.answered(response.status());
     // The version is the connection's: an HTTP/1.0 upstream would make our answer one as well,
     // whose body has no end that could be told from a break.

@@ -19,6 +19,7 @@ use tower_service::Service;
 use crate::body::OutBody;
 use crate::config::Config;
 use crate::error::Error;
+use crate::exchange::Inflow;
 use dial::{ConnectTimeout, Dialer, Within, chain};
 pub(crate) use route::Route;
 pub use route::UpstreamError;
@@ -89,17 +90,23 @@ impl Upstream {
             })
     }
 
-    /// Sends a request and waits for its answer's head.
+    /// Sends a request and waits for its answer's head. While `inflow` grows the request is still
+    /// on its way, and an upstream that does not answer yet is not silent.
     pub(crate) async fn send(
         &self,
         request: Request<OutBody>,
+        inflow: &Inflow,
     ) -> Result<Response<Incoming>, Error> {
         let name = display_name(request.uri());
-        let sending = self.pooled.request(request);
-        match tokio::time::timeout(self.head_limit, sending).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(self.explain(name, &error, error.is_connect())),
-            Err(_) => Err(self.head_timeout(name)),
+        let mut sending = self.pooled.request(request);
+        loop {
+            let received = inflow.bytes();
+            match tokio::time::timeout(self.head_limit, &mut sending).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => return Err(self.explain(name, &error, error.is_connect())),
+                Err(_) if inflow.bytes() > received => {}
+                Err(_) => return Err(self.head_timeout(name)),
+            }
         }
     }
 

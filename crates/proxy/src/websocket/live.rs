@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use codex_plus_wire::event::EventKind;
@@ -18,10 +19,24 @@ struct Entry {
     listeners: Option<Listeners>,
 }
 
+/// More unanswered exchanges than any client has; the oldest are then given up.
+const MOST: usize = 1_024;
+/// An answer that pauses longer than this counts as over, when its end cannot be read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What is known of a connection whose messages are not read: when data last passed.
+#[derive(Default)]
+struct Unread {
+    is_so: bool,
+    asked: Option<Instant>,
+    answered: Option<Instant>,
+}
+
 /// The exchanges of a connection that have not ended, oldest first.
 #[derive(Default)]
 pub(super) struct Live {
     entries: Mutex<VecDeque<Entry>>,
+    unread: Mutex<Unread>,
     /// Told whenever an exchange ends.
     pub(super) ended: Notify,
 }
@@ -35,11 +50,44 @@ impl Live {
         self.entries().is_empty()
     }
 
+    /// Whether nothing is under way, as far as that can be told.
+    pub(super) fn is_settled(&self) -> bool {
+        let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if unread.is_so {
+            unread.asked <= unread.answered
+                && unread.answered.is_none_or(|last| last.elapsed() > PAUSE)
+        } else {
+            self.is_idle()
+        }
+    }
+
+    /// Data went upstream; `deaf` when it cannot be read.
+    pub(super) fn asked(&self, deaf: bool) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.is_so |= deaf;
+        unread.asked = Some(Instant::now());
+    }
+
+    /// Data went to the client; `deaf` when it cannot be read.
+    pub(super) fn answered(&self, deaf: bool) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.is_so |= deaf;
+        unread.answered = Some(Instant::now());
+    }
+
     pub(super) fn begin(&self, exchange: Exchange, listeners: Option<Listeners>) {
-        self.entries().push_back(Entry {
+        let mut entries = self.entries();
+        entries.push_back(Entry {
             exchange,
             listeners,
         });
+        if entries.len() > MOST
+            && let Some(oldest) = entries.pop_front()
+        {
+            drop(entries);
+            let reason = "too many requests were sent behind it".to_owned();
+            oldest.exchange.end(Outcome::UpstreamCut, Some(reason));
+        }
     }
 
     /// The listeners of the answer that is arriving; to be given back.
@@ -85,6 +133,11 @@ pub(super) struct Tap(Option<MessageAssembler>);
 impl Tap {
     pub(super) fn new(enabled: bool, limit: usize) -> Self {
         Self(enabled.then(|| MessageAssembler::new(limit)))
+    }
+
+    /// Whether it cannot read along, or not any more.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Reads along on a piece; the text messages that are complete with it.

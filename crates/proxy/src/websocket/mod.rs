@@ -13,8 +13,8 @@ mod split;
 use std::sync::Arc;
 
 use ::http::request::Parts;
-use ::http::{HeaderMap, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use ::http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
+use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -39,7 +39,12 @@ pub(crate) fn is_offered(request: &Request<Incoming>) -> bool {
             .flat_map(|value| value.split(','))
             .any(|token| token.trim().eq_ignore_ascii_case(wanted))
     };
-    lists(header::UPGRADE, "websocket") && lists(header::CONNECTION, "upgrade")
+    // Any other request that names an upgrade is carried as what it is besides.
+    *request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && request.body().is_end_stream()
+        && lists(header::UPGRADE, "websocket")
+        && lists(header::CONNECTION, "upgrade")
 }
 
 /// Opens the connection on both sides and leaves a relay between them.

@@ -52,6 +52,7 @@ impl<'a> Source<'a> {
 
     /// Reads on; false at the end of the stream.
     async fn read(&mut self) -> io::Result<bool> {
+        self.side.hear(true);
         self.buffer.reserve(self.room);
         let count = self.io.read_buf(&mut self.buffer).await?;
         self.room = if count >= self.room {
@@ -60,15 +61,22 @@ impl<'a> Source<'a> {
             QUIET_READ
         };
         if count > 0 {
-            self.side.hear();
+            self.side.hear(false);
         }
         Ok(count > 0)
+    }
+
+    /// Reads to the end and forgets what it reads.
+    pub(super) async fn discard(&mut self) {
+        while matches!(self.read().await, Ok(true)) {
+            self.buffer.clear();
+        }
     }
 }
 
 /// Passes everything on as it comes; `tap` is told afterwards.
 pub(super) async fn carry(
-    mut from: Source<'_>,
+    from: &mut Source<'_>,
     to: &Side,
     mut tap: impl FnMut(&Bytes),
 ) -> Result<(), PumpError> {
@@ -120,12 +128,12 @@ async fn next_message(
 /// Client to upstream: each `response.create` is an exchange of its own.
 pub(super) async fn requests(
     link: &Link,
-    mut from: Source<'_>,
+    from: &mut Source<'_>,
     to: &Side,
     back: &Side,
 ) -> Result<(), PumpError> {
     let mut assembler = MessageAssembler::new(link.message_limit());
-    while let Some(message) = next_message(&mut from, &mut assembler).await? {
+    while let Some(message) = next_message(from, &mut assembler).await? {
         let readable = message.opcode == Opcode::Text && !message.compressed;
         let request = readable
             .then(|| RequestBody::parse(message.payload.clone()).ok())
@@ -164,9 +172,9 @@ pub(super) async fn requests(
 }
 
 /// Upstream to client: events are shown to whoever listens to the exchange they answer.
-pub(super) async fn events(link: &Link, mut from: Source<'_>, to: &Side) -> Result<(), PumpError> {
+pub(super) async fn events(link: &Link, from: &mut Source<'_>, to: &Side) -> Result<(), PumpError> {
     let mut assembler = MessageAssembler::new(link.message_limit());
-    while let Some(message) = next_message(&mut from, &mut assembler).await? {
+    while let Some(message) = next_message(from, &mut assembler).await? {
         if message.opcode != Opcode::Text || message.compressed {
             to.pass(&message.raw, true).await?;
             continue;

@@ -17,6 +17,10 @@ use crate::observe::Outcome;
 const LOST_AFTER_PINGS: u32 = 4;
 /// How long the goodbyes of a stop may take.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// How long a client may take to receive what the upstream said last.
+const LINGER: Duration = Duration::from_secs(5);
+/// How often a stop looks at a connection whose exchanges cannot be told apart.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A connection being relayed.
 pub(super) struct Relay(Link);
@@ -53,18 +57,38 @@ impl Relay {
         let (from_upstream, to_upstream) = tokio::io::split(TokioIo::new(upstream));
         let client = Side::new(to_client, false);
         let upstream = Side::new(to_upstream, true);
-        let from_client = Source::new(from_client, &client);
-        let from_upstream = Source::new(from_upstream, &upstream);
+        let mut from_client = Source::new(from_client, &client);
+        let mut from_upstream = Source::new(from_upstream, &upstream);
         let end = tokio::select! {
-            ended = self.requests(from_client, &upstream, &client) => End::Client(ended),
-            ended = self.events(from_upstream, &client) => End::Upstream(ended),
+            ended = self.requests(&mut from_client, &upstream, &client) => End::Client(ended),
+            ended = self.events(&mut from_upstream, &client) => End::Upstream(ended),
             who = self.watch(&client, &upstream) => End::Silence(who),
             () = self.stop() => End::Stop,
         };
-        self.part(end, &client, &upstream).await
+        let lingers = matches!(end, End::Upstream(_));
+        let parted = self.part(end, &client, &upstream).await;
+        if lingers {
+            self.linger(&mut from_client).await;
+        }
+        parted
     }
 
-    async fn requests(&self, from: Source<'_>, to: &Side, back: &Side) -> Result<(), PumpError> {
+    /// Reads what a client still says. A connection that is closed on unread bytes is reset, and
+    /// what the client has not received by then is lost.
+    async fn linger(&self, client: &mut Source<'_>) {
+        tokio::select! {
+            () = client.discard() => {}
+            () = tokio::time::sleep(LINGER) => {}
+            () = self.0.line.stopped() => {}
+        }
+    }
+
+    async fn requests(
+        &self,
+        from: &mut Source<'_>,
+        to: &Side,
+        back: &Side,
+    ) -> Result<(), PumpError> {
         if !self.0.plan.is_empty() {
             return pump::requests(&self.0, from, to, back).await;
         }
@@ -73,6 +97,7 @@ impl Relay {
             for message in tap.hear(piece) {
                 self.0.classify(&message);
             }
+            self.0.live.asked(tap.is_deaf());
         })
         .await
     }
@@ -83,7 +108,7 @@ impl Relay {
         Tap::new(!self.0.line.config.passthrough, self.0.message_limit())
     }
 
-    async fn events(&self, from: Source<'_>, to: &Side) -> Result<(), PumpError> {
+    async fn events(&self, from: &mut Source<'_>, to: &Side) -> Result<(), PumpError> {
         if !self.0.plan.is_empty() {
             return pump::events(&self.0, from, to).await;
         }
@@ -94,6 +119,7 @@ impl Relay {
                     .live
                     .passed(EventKind::peek(&message.payload), message.payload.len());
             }
+            self.0.live.answered(tap.is_deaf());
         })
         .await
     }
@@ -110,8 +136,11 @@ impl Relay {
             .max(Duration::from_millis(10));
         loop {
             tokio::time::sleep(period / 2).await;
-            for (side, name) in [(client, "the client"), (upstream, "the upstream")] {
-                if side.silence() > period * LOST_AFTER_PINGS {
+            for (side, other, name) in [
+                (client, upstream, "the client"),
+                (upstream, client, "the upstream"),
+            ] {
+                if side.is_lost(other, period * LOST_AFTER_PINGS) {
                     return name;
                 }
                 // A failed write shows in the pumps as well.
@@ -127,8 +156,11 @@ impl Relay {
     /// Done when the proxy is to stop and no exchange is under way.
     async fn stop(&self) {
         self.0.line.stopped().await;
-        while !self.0.live.is_idle() {
-            self.0.live.ended.notified().await;
+        while !self.0.live.is_settled() {
+            tokio::select! {
+                () = self.0.live.ended.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -30,6 +30,8 @@ pub(super) struct Side {
     since: Instant,
     /// Milliseconds after `since` at which the side was last heard.
     heard: AtomicU64,
+    /// Whether we wait for more of it; a side that is not read has no chance to be heard.
+    awaited: AtomicBool,
 }
 
 struct Writer {
@@ -48,11 +50,13 @@ impl Side {
             masks,
             since: Instant::now(),
             heard: AtomicU64::new(0),
+            awaited: AtomicBool::new(false),
         }
     }
 
-    /// Something came from this side.
-    pub(super) fn hear(&self) {
+    /// What came from this side was passed on, and we wait for more; or something came.
+    pub(super) fn hear(&self, awaited: bool) {
+        self.awaited.store(awaited, Ordering::Relaxed);
         let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.heard.store(now, Ordering::Relaxed);
     }
@@ -61,6 +65,12 @@ impl Side {
     pub(super) fn silence(&self) -> Duration {
         let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
         self.since.elapsed().saturating_sub(heard)
+    }
+
+    /// Whether the side is gone: silent for `limit` although it was read. Of two that both take
+    /// nothing, so that neither is read, both are.
+    pub(super) fn is_lost(&self, other: &Self, limit: Duration) -> bool {
+        self.silence() > limit && (self.awaited.load(Ordering::Relaxed) || other.silence() > limit)
     }
 
     /// Passes bytes on; `at_boundary` tells whether they end with a frame.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import List, Optional
+from typing import Optional
 
 
 def _git(folder: str, *arguments: str) -> Optional[str]:

@@ -82,11 +82,8 @@ def blank_front_matter(text: str) -> str:
 
 
 def _hook_class(module: ModuleType) -> Type[Hook]:
-    own = [
-        value
-        for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, Hook) and value.__module__ == module.__name__
-    ]
+    classes = filter(inspect.isclass, vars(module).values())
+    own = [c for c in classes if issubclass(c, Hook) and c.__module__ == module.__name__]
     # A class that others here build on is not the hook itself.
     last = [kind for kind in dict.fromkeys(own) if not any(kind in o.__mro__[1:] for o in own)]
     if len(last) == 1:

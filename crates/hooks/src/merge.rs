@@ -76,9 +76,7 @@ impl Merged {
             }
         }
         self.context.extend(outcome.context);
-        if !outcome.suppress_output {
-            self.system_messages.extend(outcome.system_message);
-        }
+        self.system_messages.extend(outcome.system_message);
         let notes = outcome.notes.iter().map(|note| format!("{hook}: {note}"));
         self.notes.extend(notes);
         for (ours, theirs, field) in [

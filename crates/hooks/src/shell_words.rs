@@ -139,3 +139,82 @@ impl Scanner<'_> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn words_of_commands() {
+        let cases: &[(&str, &[(&str, usize)])] = &[
+            ("a b  c", &[("a", 0), ("b", 1), ("c", 2)]),
+            ("'a b' \"c d\" e\\ f", &[("a b", 0), ("c d", 1), ("e f", 2)]),
+            ("A=1 B='x y' run it", &[("run", 0), ("it", 1)]),
+            (
+                "a && b || c; d | e & f\ng",
+                &[
+                    ("a", 0),
+                    ("b", 0),
+                    ("c", 0),
+                    ("d", 0),
+                    ("e", 0),
+                    ("f", 0),
+                    ("g", 0),
+                ],
+            ),
+            ("a >out 2>&1 <in b", &[("a", 0), ("2", 1), ("b", 2)]),
+            ("a # b\nc", &[("a", 0), ("c", 0)]),
+            ("$CLAUDE_PROJECT_DIR/x", &[("/p/x", 0)]),
+            ("\"${CLAUDE_PROJECT_DIR}\"/x", &[("/p/x", 0)]),
+            ("'$CLAUDE_PROJECT_DIR'", &[("$CLAUDE_PROJECT_DIR", 0)]),
+            ("\"a\\b\"", &[("a\\b", 0)]),
+        ];
+        for (command, wanted) in cases {
+            let found = words(command, "/p");
+            let found: Vec<_> = found
+                .iter()
+                .map(|word| (word.value.as_deref().unwrap(), word.position))
+                .collect();
+            assert_eq!(&found, wanted, "{command}");
+        }
+        for unknown in [
+            "$X",
+            "\"$(y)\"",
+            "`z`",
+            "*.sh",
+            "~/x",
+            "$CLAUDE_PROJECT_DIRS",
+            "a?",
+        ] {
+            let found = words(unknown, "/p");
+            assert!(
+                found.iter().all(|word| word.value.is_none()
+                    || word.position > 0
+                    || word.value.as_deref() == Some("y")),
+                "{unknown}"
+            );
+            assert_eq!(found.first().unwrap().value, None, "{unknown}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_ends_and_spans_are_in_order(command in "[a-z '\"\\\\$`;&|<>(){}#\n=é]{0,40}") {
+            let mut end = 0;
+            for word in words(&command, "/p") {
+                prop_assert!(word.span.start >= end && word.span.end > word.span.start);
+                prop_assert!(command.get(word.span.clone()).is_some());
+                end = word.span.end;
+            }
+        }
+
+        #[test]
+        fn what_is_quoted_is_one_word(text in ".{0,20}") {
+            let found = words(&quote(&text), "/p");
+            prop_assert_eq!(found.len(), 1);
+            prop_assert_eq!(found[0].value.as_deref(), Some(text.as_str()));
+        }
+    }
+}

@@ -138,3 +138,44 @@ fn upper_bound(index: usize) -> u64 {
     let (doubling, step) = (index / STEPS, index % STEPS);
     ((step as u64 + 5) << doubling).div_ceil(4)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn quantiles_are_within_a_quarter(mut times in prop::collection::vec(1..10_000_000u64, 1..200)) {
+            let stats = Stats::default();
+            for time in &times {
+                stats.record("hook", Duration::from_micros(*time), Duration::MAX, None);
+            }
+            times.sort_unstable();
+            let told = &stats.snapshot()[0];
+            for (percent, told) in [(50, told.p50_us), (99, told.p99_us)] {
+                let exact = times[(times.len() * percent).div_ceil(100) - 1];
+                prop_assert!(told >= exact && told <= exact + exact / 4 + 1, "{told} for {exact}");
+            }
+            prop_assert_eq!(told.max_us, times[times.len() - 1]);
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_slow_runs_are_counted() {
+        let stats = Stats::default();
+        let (took, budget) = (Duration::from_millis(2), Duration::from_millis(1));
+        for n in 0..3000 {
+            stats.record(&format!("hook {n}"), took, budget, Some("why".to_owned()));
+        }
+        assert_eq!(stats.record("hook 0", took, budget, None), Some(2));
+        assert_eq!(stats.record("hook 0", budget, budget, None), None);
+        let told = stats.snapshot();
+        assert_eq!(told.len(), MOST_HOOKS + 1);
+        assert_eq!(told.iter().map(|hook| hook.runs).sum::<u64>(), 3002);
+        let first = told.iter().find(|hook| hook.hook == "hook 0").unwrap();
+        assert_eq!((first.runs, first.failures, first.slow), (3, 1, 2));
+        assert_eq!(first.last_error.as_deref(), Some("why"));
+    }
+}

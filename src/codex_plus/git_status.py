@@ -31,8 +31,8 @@ def status_line(folder: Optional[str] = None) -> str:
 
 def render(directory: str, status: str) -> str:
     """The line for the output of ``git status --porcelain=v2 --branch``."""
-    branch, remote, notes = "detached", "none", []  # type: str, str, List[str]
-    dirty = False
+    branch, remote, dirty = "detached", "none", False
+    notes: list[str] = []
     for line in status.splitlines():
         if line.startswith("# branch.head "):
             branch = line[14:].strip("()")

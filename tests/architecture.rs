@@ -19,7 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &["codex-plus-project", "codex-plus-wire"],
     ),
     ("codex-plus-stand-in", &["codex-plus-wire"]),
-    ("codex-plus-proxy", &["codex-plus-wire"]),
+    ("codex-plus-proxy", &["codex-plus-project", "codex-plus-wire"]),
     (
         "codex-plus",
         &["codex-plus-proxy", "codex-plus-stand-in", "codex-plus-wire"],

@@ -3,16 +3,13 @@
 //! Every field has a default, so an empty file is a valid one. The binary merges the layers
 //! (flags, environment, project file, user file) before this type is read.
 
-mod quantity;
-
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+pub use codex_plus_project::quantity::{ByteSize, TimeSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-pub use quantity::{ByteSize, QuantityError, TimeSpan};
 
 /// The proxy's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,7 @@
 //! Hooks that crash, hang, leak or garble: the call fails, the others and the machine do not.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test ends there")]
+
 mod python_support;
 
 use std::sync::Arc;

@@ -149,7 +149,7 @@ pub enum PythonError {
         line: Option<u64>,
     },
     /// The hook took too long.
-    #[error("hook {hook} did not answer within {} ms{}", after.as_millis(), at(at_line))]
+    #[error("hook {hook} did not answer within {} ms{}", after.as_millis(), at(at_line.as_deref()))]
     Timeout {
         /// The hook's name.
         hook: String,
@@ -181,7 +181,6 @@ pub enum PythonError {
     Closed,
 }
 
-fn at(line: &Option<String>) -> String {
-    line.as_ref()
-        .map_or_else(String::new, |line| format!("; it was at {line}"))
+fn at(line: Option<&str>) -> String {
+    line.map_or_else(String::new, |line| format!("; it was at {line}"))
 }

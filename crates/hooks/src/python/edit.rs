@@ -79,12 +79,12 @@ fn apply_one(document: &mut Value, edit: &Edit) -> Option<()> {
         }
         (EditOp::Set, part) => *step(parent, part)? = edit.value.clone(),
         (EditOp::Insert, PathPart::Index(index)) => {
-            let list = parent.as_array_mut()?;
-            (*index <= list.len()).then(|| list.insert(*index, edit.value.clone()))?;
+            let items = parent.as_array_mut()?;
+            (*index <= items.len()).then(|| items.insert(*index, edit.value.clone()))?;
         }
         (EditOp::Remove, PathPart::Index(index)) => {
-            let list = parent.as_array_mut()?;
-            (*index < list.len()).then(|| list.remove(*index))?;
+            let items = parent.as_array_mut()?;
+            (*index < items.len()).then(|| items.remove(*index))?;
         }
         (EditOp::Remove, PathPart::Key(key)) => {
             parent.as_object_mut()?.remove(key)?;

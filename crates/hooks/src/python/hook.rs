@@ -96,7 +96,7 @@ pub fn discover(folders: &[PathBuf]) -> Discovery {
         for path in paths {
             match PythonHook::read(&path) {
                 Ok(Some(hook)) if names.insert(hook.metadata.name.clone()) => {
-                    found.hooks.push(hook)
+                    found.hooks.push(hook);
                 }
                 Ok(_) => {}
                 Err(problem) => found.problems.push(problem),

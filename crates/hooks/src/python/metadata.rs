@@ -202,7 +202,7 @@ fn docstring(source: &str) -> Option<(String, usize)> {
         } else {
             serde_json::Value::from(value).to_string()
         };
-        yaml.push_str(&format!("{key}: {value}\n"));
+        yaml.extend([key, ": ", value.as_str(), "\n"]);
     }
     Some((yaml, first_line))
 }

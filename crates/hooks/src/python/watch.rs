@@ -97,7 +97,7 @@ async fn look(
     config: &PoolConfig,
 ) -> String {
     let mut control = BufReader::new(control);
-    let mut line = Vec::new();
+    let mut answer = Vec::new();
     let mut asked: u64 = 0;
     loop {
         let (calls, oldest) = link.load();
@@ -126,7 +126,7 @@ async fn look(
             let unknown = lock(&link.stuck_at).is_none();
             if newest > asked || unknown {
                 asked = newest;
-                if let Some(seen) = ask(&mut control, &mut line, &calls).await {
+                if let Some(seen) = ask(&mut control, &mut answer, &calls).await {
                     *lock(&link.stuck_at) = Some(escape(&seen.at));
                     link.moved(&seen.revoked);
                 }
@@ -195,5 +195,5 @@ async fn listen(mut output: pipe::Receiver, said: &mut Vec<u8>) {
         }
     }
     // A hook may close its descriptors; the worker goes on.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -1,5 +1,6 @@
 //! Hooks and pools for tests that run a real `python3`.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::expect_used, reason = "a test ends there")]
 
 use std::path::Path;
 use std::time::Duration;

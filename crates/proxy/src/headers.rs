@@ -28,6 +28,18 @@ pub(crate) fn response(from: &HeaderMap) -> HeaderMap {
     forward(from, |_| false)
 }
 
+/// All headers but one; the others stay in their order.
+pub(crate) fn without(headers: &mut HeaderMap, name: &HeaderName) {
+    if !headers.contains_key(name) {
+        return;
+    }
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (other, value) in headers.iter().filter(|(other, _)| *other != name) {
+        kept.append(other.clone(), value.clone());
+    }
+    *headers = kept;
+}
+
 /// A WebSocket upgrade, which is hop-by-hop, agreed end to end.
 pub(crate) fn keep_upgrade(from: &HeaderMap, to: &mut HeaderMap) {
     to.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -124,6 +136,19 @@ mod tests {
             names(&to),
             ["zeta", "authorization", "cookie", "cookie", "te", "alpha"]
         );
+    }
+
+    #[test]
+    fn taking_one_out_leaves_the_order() {
+        let mut headers = map(&[
+            ("b", "1"),
+            ("gone", "2"),
+            ("a", "3"),
+            ("c", "4"),
+            ("a", "5"),
+        ]);
+        without(&mut headers, &HeaderName::from_static("gone"));
+        assert_eq!(names(&headers), ["b", "a", "a", "c"]);
     }
 
     #[test]

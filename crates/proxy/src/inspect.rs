@@ -15,6 +15,7 @@ use crate::body::{BodyFault, OutBody};
 use crate::chain::{Inspection, Listeners, Plan, Reads};
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::headers;
 use crate::line::Line;
 use crate::reply::Reply;
 use crate::turn::TurnHead;
@@ -95,7 +96,7 @@ pub(crate) async fn inspect(
 ) -> Result<Inspected, Error> {
     if !plan.events.is_empty() {
         // Event filters read plain text; a client that offers compression can also do without.
-        headers.remove(header::ACCEPT_ENCODING);
+        headers::without(headers, &header::ACCEPT_ENCODING);
     }
     if plan.reads < Reads::Body {
         let (body, fault) = line.carry_body(body, exchange, None);
@@ -164,7 +165,7 @@ fn encode(
         Ok(encoded) => vec![encoded.into()],
         Err(error) => {
             tracing::debug!(%error, "an edited body is sent without compression");
-            headers.remove(header::CONTENT_ENCODING);
+            headers::without(headers, &header::CONTENT_ENCODING);
             vec![flat.into()]
         }
     }

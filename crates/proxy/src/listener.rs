@@ -104,8 +104,9 @@ async fn serve(
     let permit = Arc::new(permit);
     let begun = Arc::new(AtomicBool::new(false));
     let silent = silent(line.config.timeouts.head.get(), Arc::clone(&begun));
+    let asked = Arc::clone(&begun);
     let service = service_fn(move |mut request: hyper::Request<_>| {
-        begun.store(true, Ordering::Relaxed);
+        asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(Arc::clone(&permit));
         let line = Arc::clone(&line);
         async move { Ok::<_, std::convert::Infallible>(carry(&line, client, request).await) }
@@ -119,6 +120,10 @@ async fn serve(
             return;
         }
         () = stopping.stopped() => {
+            // hyper would wait for the rest of a first head; there is nothing to finish yet.
+            if !begun.load(Ordering::Relaxed) {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }

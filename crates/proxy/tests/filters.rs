@@ -318,6 +318,18 @@ async fn a_bomb_is_not_unpacked_and_still_passes() {
 }
 
 #[tokio::test]
+async fn an_answer_to_head_keeps_the_length_it_announces() {
+    let way = Way::with(vec![Arc::new(Marker)], |_| {}).await;
+    let get = way.send(http::Request::get("/v1/models"), "").await;
+    let head = way.send(http::Request::head("/v1/models"), "").await;
+    assert!(!get.body().is_empty() && head.body().is_empty());
+    assert_eq!(
+        head.headers()["content-length"],
+        get.body().len().to_string().as_str()
+    );
+}
+
+#[tokio::test]
 async fn passthrough_switches_filters_off() {
     for by in TRANSPORTS {
         let way = Way::with(vec![Arc::new(Marker)], |config| config.passthrough = true).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -120,6 +120,8 @@ async fn send(
         });
     }
     exchange.answered(response.status());
+    // An answer to HEAD describes a body that does not come.
+    let listeners = listeners.filter(|_| head.method != Method::HEAD);
     // The version is the connection's: an HTTP/1.0 upstream would make our answer one as well,
     // whose body has no end that could be told from a break.
     *response.version_mut() = Version::default();
@@ -141,7 +143,8 @@ async fn filter(
         Some(Readable::Events) => {
             let (mut head, body) = response.into_parts();
             head.headers = headers::response(&head.headers);
-            drop_length(&mut head.headers);
+            // A stream that filters may change has no length to announce.
+            headers::without(&mut head.headers, &header::CONTENT_LENGTH);
             let source = Source::new(body, line.config.timeouts.stream_idle.get());
             let longest = line.config.limits.event.get();
             exchange.worked(began.elapsed());
@@ -179,9 +182,4 @@ fn readable(response: &Response<Incoming>) -> Option<Readable> {
     } else {
         None
     }
-}
-
-/// A stream that filters may change has no length to announce.
-fn drop_length(headers: &mut HeaderMap) {
-    headers.remove(header::CONTENT_LENGTH);
 }

@@ -108,7 +108,7 @@ fn offer(plan: &Plan, from: &HeaderMap) -> HeaderMap {
     headers::keep_upgrade(from, &mut to);
     if !plan.is_empty() {
         // What filters are to read must not be compressed; the extension is only ever an offer.
-        to.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+        headers::without(&mut to, &header::SEC_WEBSOCKET_EXTENSIONS);
     }
     to
 }

@@ -74,17 +74,24 @@ impl Way {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Response<Bytes> {
+        let mut request = Request::post("/v1/responses").header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request, body).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        request: http::request::Builder,
+        body: impl Into<Bytes>,
+    ) -> Response<Bytes> {
         let stream = TcpStream::connect(self.proxy).await.unwrap();
         let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .unwrap();
         tokio::spawn(connection);
-        let mut request = Request::post("/v1/responses")
-            .header("host", self.proxy.to_string())
-            .header("content-type", "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
+        let request = request.header("host", self.proxy.to_string());
         let request = request.body(Full::new(body.into())).unwrap();
         let (head, body) = client.send_request(request).await.unwrap().into_parts();
         Response::from_parts(head, body.collect().await.unwrap().to_bytes())

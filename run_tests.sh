@@ -5,11 +5,12 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: ./run_tests.sh [all | unit | e2e | install | NAME...]
+Usage: ./run_tests.sh [all | unit | e2e | python | install | NAME...]
 
   all      every suite (the default)
   unit     the crates by themselves
   e2e      the suites in tests/, which run the built program
+  python   the Python package by itself
   install  only installs what the tests need
   NAME...  suites of tests/ by name, such as: ./run_tests.sh codex_cli sdk
 
@@ -124,6 +125,17 @@ install_tools() {
   fi
 }
 
+install_pytest() {
+  local wanted=tests/tools/pytest.txt
+  is_current "$tools/pytest/stamp" "$wanted" && return 0
+  step "installing pytest"
+  rm -rf "$tools/pytest"
+  { python3 -m venv "$tools/pytest" &&
+    "$tools/pytest/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; } \
+    </dev/null || fail "pip could not install $wanted"
+  cat "$wanted" >"$tools/pytest/stamp"
+}
+
 # --- The suites --------------------------------------------------------------------------------
 
 passed=0
@@ -159,6 +171,24 @@ run_rust() {
   count_tests cargo test --locked --no-fail-fast "$@"
 }
 
+# pytest's last line is `2 failed, 30 passed in 1.20s`.
+run_python() {
+  local said code=0 line good bad
+  step "pytest tests/python"
+  said="$(mktemp)"
+  "$tools/pytest/bin/python" -m pytest -q -p no:cacheprovider tests/python </dev/null 2>&1 |
+    tee "$said" || code=$?
+  line="$(tail -n 1 "$said")"
+  rm -f "$said"
+  good="$(printf '%s' "$line" | sed -n 's/^\(.*[^0-9]\)\{0,1\}\([0-9][0-9]*\) passed.*/\2/p')"
+  bad="$(printf '%s' "$line" | sed -n 's/^\(.*[^0-9]\)\{0,1\}\([0-9][0-9]*\) failed.*/\2/p')"
+  passed=$((passed + ${good:-0}))
+  failed=$((failed + ${bad:-0}))
+  if [ "$code" != 0 ] && [ -z "$bad" ]; then
+    failed=$((failed + 1))
+  fi
+}
+
 run_suites() {
   local flags="" name
   for name in "$@"; do
@@ -188,9 +218,14 @@ export CODEX_PLUS_TEST_CODEX="${CODEX_PLUS_TEST_CODEX:-}"
 find_rust
 install_packages
 install_tools
+install_pytest
 case "${1:-all}" in
   install) exit 0 ;;
-  all) run_rust --workspace ;;
+  all)
+    run_python
+    run_rust --workspace
+    ;;
+  python) run_python ;;
   unit)
     run_rust --workspace --exclude codex-plus
     run_rust -p codex-plus --bins

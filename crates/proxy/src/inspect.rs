@@ -54,6 +54,7 @@ pub(crate) async fn review(
     decoded: Option<Bytes>,
     exchange: &mut Exchange,
 ) -> Reviewed {
+    let original = decoded.clone().unwrap_or_default();
     let body = decoded.and_then(|bytes| match RequestBody::parse(bytes) {
         Ok(body) => Some(body),
         Err(error) => {
@@ -77,9 +78,10 @@ pub(crate) async fn review(
         return Reviewed::Reply { reply, stream };
     }
     let listeners = plan.listen(&request);
+    // Edits that a later filter has read already stand in a buffer of their own.
     let edited = request
         .body
-        .filter(RequestBody::is_edited)
+        .filter(|body| body.is_edited() || body.bytes().as_ptr() != original.as_ptr())
         .map(RequestBody::into_chunks);
     Reviewed::Forward { edited, listeners }
 }

@@ -5,8 +5,8 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use codex_plus_proxy::{
@@ -197,7 +197,7 @@ async fn one_connection_carries_many_exchanges() {
 
 /// Reads everything and changes nothing.
 #[derive(Default)]
-struct Reader(AtomicUsize);
+struct Reader(AtomicUsize, Mutex<Vec<String>>);
 
 impl Filter for Reader {
     fn name(&self) -> &'static str {
@@ -212,8 +212,9 @@ impl Filter for Reader {
     }
 
     fn request<'a>(&'a self, request: &'a mut Inspection<'_>) -> BoxFuture<'a, Verdict> {
-        if request.turn.prompt.is_some() {
+        if let Some(prompt) = &request.turn.prompt {
             self.0.fetch_add(1, Ordering::SeqCst);
+            self.1.lock().unwrap().push(prompt.text.clone());
         }
         Box::pin(std::future::ready(Verdict::Continue))
     }
@@ -259,6 +260,21 @@ async fn what_is_read_but_not_edited_keeps_every_byte() {
             1,
             "{coding}: the prompt was seen"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_reader_behind_an_editor_sees_the_edit_and_keeps_it() {
+    for by in TRANSPORTS {
+        let reader = Arc::new(Reader::default());
+        let filters: Vec<Arc<dyn Filter>> = vec![Arc::new(Marker), Arc::clone(&reader) as _];
+        let way = Way::with(filters, |_| {}).await;
+        ask(&way, by, "hello").await;
+        let received = way.stand_in.received().pop().unwrap();
+        let raw = String::from_utf8(received.raw_body.to_vec()).unwrap();
+        let sent = body(by, "hello").to_string();
+        assert_eq!(raw, sent.replace("hello", "hello (marked)"), "{by:?}");
+        assert_eq!(*reader.1.lock().unwrap(), ["hello (marked)"], "{by:?}");
     }
 }
 

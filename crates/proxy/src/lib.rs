@@ -1,6 +1,6 @@
 //! The line: carries an exchange from a client to its upstream and back.
 //!
-//! Read in this order to follow one prompt from socket to socket: `listener`, [`carry`](self),
+//! Read in this order to follow one prompt from socket to socket: `listener`, `carry`,
 //! `guard`, `admin`, `chain`, `inspect`, `http` or `websocket`, `upstream`, `observe`.
 
 mod admin;

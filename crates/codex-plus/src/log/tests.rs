@@ -120,12 +120,7 @@ fn hostile_values_stay_inside_their_field() {
 fn libraries_do_not_write_details_whatever_the_filter_says() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.log");
-    let sinks = Sinks {
-        file: Some(Rotating::open(path.clone(), 1 << 20, 1)),
-        terminal: None,
-        format: LogFormat::Text,
-    };
-    let (pipe, guard) = Pipe::start(sinks).unwrap();
+    let (pipe, guard) = log_to(Rotating::open(path.clone(), 1 << 20, 1));
     tracing::subscriber::with_default(install::subscriber(&pipe, "trace".into()), || {
         tracing::trace!(target: "h2::hpack", header = "authorization: Bearer secret");
         tracing::debug!(target: "codex_plus_proxy::upstream", n = 3, "ours");
@@ -145,12 +140,7 @@ fn libraries_do_not_write_details_whatever_the_filter_says() {
 fn a_panic_is_in_the_log_before_the_process_can_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.log");
-    let sinks = Sinks {
-        file: Some(Rotating::open(path.clone(), 1 << 20, 1)),
-        terminal: None,
-        format: LogFormat::Text,
-    };
-    let (pipe, _guard) = Pipe::start(sinks).unwrap();
+    let (pipe, _guard) = log_to(Rotating::open(path.clone(), 1 << 20, 1));
     let before = std::panic::take_hook();
     install::install_panic_hook(pipe.clone());
     let subscriber = install::subscriber(&pipe, "info".into());
@@ -172,6 +162,16 @@ fn sizes_and_times_are_short() {
     assert_eq!(human_time(Duration::from_secs(245)), "4m05s");
 }
 
+/// A log that goes to a file alone, as text.
+fn log_to(file: Rotating) -> (Pipe, Guard) {
+    let sinks = Sinks {
+        file: Some(file),
+        terminal: None,
+        format: LogFormat::Text,
+    };
+    Pipe::start(sinks).unwrap()
+}
+
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
@@ -180,12 +180,7 @@ fn read(path: &Path) -> String {
 fn lines_reach_the_file_in_order_through_rotation() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.log");
-    let sinks = Sinks {
-        file: Some(Rotating::open(path.clone(), 2_000, 9)),
-        terminal: None,
-        format: LogFormat::Text,
-    };
-    let (pipe, guard) = Pipe::start(sinks).unwrap();
+    let (pipe, guard) = log_to(Rotating::open(path.clone(), 2_000, 9));
     for number in 0..100 {
         pipe.send(event(&format!("line-{number:03}")));
     }
@@ -265,12 +260,7 @@ fn a_moved_log_is_opened_anew() {
 fn a_full_queue_drops_and_says_how_many() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.log");
-    let sinks = Sinks {
-        file: Some(Rotating::open(path.clone(), 1 << 30, 1)),
-        terminal: None,
-        format: LogFormat::Text,
-    };
-    let (pipe, guard) = Pipe::start(sinks).unwrap();
+    let (pipe, guard) = log_to(Rotating::open(path.clone(), 1 << 30, 1));
     // Far more than the queue holds, faster than the writer rests.
     for _ in 0..100_000 {
         pipe.send(event("flood"));

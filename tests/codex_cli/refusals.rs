@@ -33,7 +33,8 @@ async fn shown(answer: &Answer, websocket: WebSocketMode, proxied: bool) -> (Sai
     (said, provider.received_count())
 }
 
-/// Times, folders, ports and ids are other ones in every run.
+/// Times, folders, ports and ids are other ones in every run; so is the order of lines, since
+/// several of Codex's tasks write to the same stream.
 fn without_what_differs(text: &str, codex: &Codex) -> String {
     let folder = codex.path("").display().to_string();
     let text = text.replace(folder.trim_end_matches('/'), "FOLDER");
@@ -47,6 +48,7 @@ fn without_what_differs(text: &str, codex: &Codex) -> String {
         });
         lines.push(words.collect::<Vec<_>>().join(" "));
     }
+    lines.sort_unstable();
     lines.join("\n")
 }
 

@@ -16,5 +16,7 @@ mod own;
 #[path = "line/pieces.rs"]
 mod pieces;
 mod support;
+#[path = "line/timings.rs"]
+mod timings;
 #[path = "line/tls.rs"]
 mod tls;

@@ -94,11 +94,12 @@ pub(crate) fn reply_response(reply: &Reply, id: u64, stream: bool) -> Response<A
 /// The upstream's answer as it comes; the exchange ends with its body.
 pub(crate) fn pass(
     response: Response<Incoming>,
-    exchange: Exchange,
+    mut exchange: Exchange,
     idle: Duration,
 ) -> Response<AnswerBody> {
     let (mut head, body) = response.into_parts();
     head.headers = headers::response(&head.headers);
+    exchange.passing();
     Response::from_parts(head, AnswerBody::carry(body, exchange, idle))
 }
 

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use codex_plus_wire::event::{EventKind, EventKinds};
@@ -13,7 +14,9 @@ use codex_plus_wire::request::RequestBody;
 use codex_plus_wire::turn::Turn;
 use http::request::Parts;
 
+use crate::exchange::Exchange;
 use crate::reply::Reply;
+use crate::timing::{FilterClock, Stage};
 use crate::turn::TurnHead;
 
 /// A future in a box, as async methods of trait objects return it.
@@ -163,7 +166,11 @@ impl Plan {
     }
 
     /// Shows the request to each filter in turn, until one answers it.
-    pub(crate) async fn review(&self, request: &mut Inspection<'_>) -> Option<Reply> {
+    pub(crate) async fn review(
+        &self,
+        request: &mut Inspection<'_>,
+        exchange: &mut Exchange,
+    ) -> Option<Reply> {
         for (filter, interest) in &self.filters {
             if interest.request == Reads::Nothing
                 || (interest.request == Reads::Body && request.body.is_none())
@@ -171,7 +178,10 @@ impl Plan {
                 continue;
             }
             request.settle();
-            if let Verdict::Reply(reply) = filter.request(request).await {
+            exchange.enter(Stage::Filter(filter.name()));
+            let verdict = filter.request(request).await;
+            exchange.enter(Stage::Own);
+            if let Verdict::Reply(reply) = verdict {
                 return Some(reply);
             }
         }
@@ -183,6 +193,7 @@ impl Plan {
         let mut listeners = Listeners {
             filters: Vec::new(),
             events: EventKinds::default(),
+            spent: FilterClock::default(),
         };
         for (filter, interest) in &self.filters {
             if interest.events.is_empty() {
@@ -190,7 +201,8 @@ impl Plan {
             }
             if let Some(listener) = filter.events(request) {
                 listeners.events = listeners.events.union(interest.events);
-                listeners.filters.push((interest.events, listener));
+                let name = filter.name();
+                listeners.filters.push((name, interest.events, listener));
             }
         }
         (!listeners.filters.is_empty()).then_some(listeners)
@@ -199,8 +211,10 @@ impl Plan {
 
 /// The event filters of one answer, in order.
 pub(crate) struct Listeners {
-    filters: Vec<(EventKinds, Box<dyn EventFilter>)>,
+    filters: Vec<(&'static str, EventKinds, Box<dyn EventFilter>)>,
     events: EventKinds,
+    /// What each of them took and the exchange does not know of yet.
+    pub(crate) spent: FilterClock,
 }
 
 impl Listeners {
@@ -213,14 +227,17 @@ impl Listeners {
     pub(crate) async fn hear(&mut self, event: Event) -> EventVerdict {
         let mut current = vec![event];
         let mut changed = false;
-        for (kinds, filter) in &mut self.filters {
+        for (name, kinds, filter) in &mut self.filters {
             let mut next = Vec::with_capacity(current.len());
             for event in current {
                 if !kinds.contains(event.kind) {
                     next.push(event);
                     continue;
                 }
-                match filter.event(&event).await {
+                let began = Instant::now();
+                let verdict = filter.event(&event).await;
+                self.spent.add(name, began);
+                match verdict {
                     EventVerdict::Pass => next.push(event),
                     EventVerdict::Replace(data) => {
                         changed = true;

@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use crate::observe::{ExchangeRecord, Observer, Outcome, Timings, Transport};
+use crate::timing::{FilterClock, Stage, Stopwatch, Waits};
 use crate::turn::TurnHead;
 
 /// Counts exchanges and hands their records on.
@@ -46,6 +47,7 @@ impl Ledger {
 #[derive(Debug, Default)]
 pub(crate) struct Inflow {
     bytes: AtomicU64,
+    waits: Waits,
     turn: OnceLock<&'static str>,
 }
 
@@ -60,6 +62,11 @@ impl Inflow {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// The client let us wait for more of it.
+    pub(crate) fn awaited(&self, took: Duration) {
+        self.waits.add(took);
+    }
+
     /// A reader beside the line found out what the request is.
     pub(crate) fn classified(&self, turn: TurnKind) {
         // Read once; a second reading would find the same.
@@ -72,7 +79,7 @@ pub(crate) struct Exchange {
     ledger: Arc<Ledger>,
     record: Option<Box<ExchangeRecord>>,
     began: Instant,
-    sent: Option<Instant>,
+    watch: Stopwatch,
     inflow: Option<Arc<Inflow>>,
     /// What the head says about the turn; read only when the exchange is over.
     head: TurnHead,
@@ -104,18 +111,20 @@ impl Exchange {
             reason: None,
             timings: Timings::default(),
         };
+        let began = Instant::now();
         Self {
             ledger: Arc::clone(ledger),
             record: Some(Box::new(record)),
-            began: Instant::now(),
-            sent: None,
+            began,
+            watch: Stopwatch::start(began, Stage::Own),
             inflow: None,
             head: TurnHead::of(parts),
         }
     }
 
-    /// Another exchange on the same connection, whose request of `bytes` has come.
-    pub(crate) fn sibling(&self, bytes: usize) -> Self {
+    /// Another exchange on the same connection, whose request of `bytes` came at `began` and has
+    /// been in `stage` since.
+    pub(crate) fn sibling(&self, bytes: usize, began: Instant, stage: Stage) -> Self {
         let id = self.ledger.opened.fetch_add(1, Ordering::Relaxed) + 1;
         self.ledger.live.fetch_add(1, Ordering::Relaxed);
         let record = self.record.as_ref().map(|record| {
@@ -133,8 +142,8 @@ impl Exchange {
         Self {
             ledger: Arc::clone(&self.ledger),
             record,
-            began: Instant::now(),
-            sent: None,
+            began,
+            watch: Stopwatch::start(began, stage),
             inflow: None,
             // The handshake's description may be hours old: the message has its own.
             head: TurnHead::default(),
@@ -160,47 +169,70 @@ impl Exchange {
     /// of the first of them.
     pub(crate) fn is_connection(&mut self) {
         self.head = TurnHead::default();
+        self.enter(Stage::Stream);
         self.with(|record| record.turn = Some("connection"));
     }
 
-    /// The client's whole body was waited for.
-    pub(crate) fn body_read(&mut self, took: Duration) {
-        self.with(|record| record.timings.read = took);
+    /// From now on its time goes to another part.
+    pub(crate) fn enter(&mut self, stage: Stage) {
+        if let Some(record) = &mut self.record {
+            self.watch.enter(stage, &mut record.timings);
+        }
+    }
+
+    /// So much of the part under way was the filters' time.
+    pub(crate) fn filtered(&mut self, spent: &mut FilterClock) {
+        if let Some(record) = &mut self.record {
+            self.watch.filtered(spent, &mut record.timings);
+        }
+    }
+
+    /// The client's body is here, as a whole.
+    pub(crate) fn body_read(&mut self) {
+        self.enter(Stage::Decode);
+        if let Some(inflow) = &self.inflow {
+            // These waits were within the part that has just ended.
+            inflow.waits.take();
+        }
     }
 
     /// The request leaves for the upstream now.
     pub(crate) fn sending(&mut self) {
-        let now = Instant::now();
-        self.sent = Some(now);
-        let before = now - self.began;
-        self.with(|record| {
-            record.timings.request = before.saturating_sub(record.timings.read);
-        });
+        self.enter(Stage::Upstream);
     }
 
     /// The answer's head is here.
     pub(crate) fn answered(&mut self, status: StatusCode) {
-        let waited = self.sent.map(|sent| sent.elapsed());
+        self.absorb_waits();
+        self.enter(Stage::Own);
         self.with(|record| {
             record.status = Some(status.as_u16());
-            record.timings.upstream_head = waited;
+            record.timings.upstream_head = Some(record.timings.upstream);
         });
+    }
+
+    /// The answer's head goes on to the client, and its body is waited for.
+    pub(crate) fn passing(&mut self) {
+        self.enter(Stage::Upstream);
     }
 
     /// Some of the answer passes to the client.
     pub(crate) fn passed(&mut self, bytes: usize) {
-        let sent = self.sent;
-        self.with(|record| {
-            record.bytes_out += bytes as u64;
-            if record.timings.upstream_first_byte.is_none() {
-                record.timings.upstream_first_byte = sent.map(|sent| sent.elapsed());
-            }
-        });
+        if self.watch.stage() == Stage::Upstream {
+            self.enter(Stage::Stream);
+            self.with(|record| {
+                record.timings.upstream_first_byte = Some(record.timings.upstream);
+            });
+        }
+        self.with(|record| record.bytes_out += bytes as u64);
     }
 
-    /// Our own work on the answer took this long.
-    pub(crate) fn worked(&mut self, took: Duration) {
-        self.with(|record| record.timings.response += took);
+    /// Waiting for the client's body is no time of the upstream's.
+    fn absorb_waits(&mut self) {
+        if let (Some(record), Some(inflow)) = (&mut self.record, &self.inflow) {
+            let waited = inflow.waits.take();
+            self.watch.awaited_client(waited, &mut record.timings);
+        }
     }
 
     /// Bytes passed to the client so far.
@@ -237,10 +269,14 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.ledger.live.fetch_sub(1, Ordering::Relaxed);
+        if self.watch.stage() == Stage::Upstream {
+            self.absorb_waits();
+        }
+        self.enter(Stage::Own);
         let Some(mut record) = self.record.take() else {
             return;
         };
-        record.timings.total = self.began.elapsed();
+        record.timings.total = self.watch.ran(self.began);
         if let Some(inflow) = &self.inflow {
             record.bytes_in = inflow.bytes.load(Ordering::Relaxed);
             record.turn = record.turn.or(inflow.turn.get().copied());

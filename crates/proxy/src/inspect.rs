@@ -1,8 +1,6 @@
 //! The reading half of the line: a request is held, decoded, classified, shown to filters, and
 //! goes on as it came unless one of them changed it.
 
-use std::time::Instant;
-
 use bytes::{Bytes, BytesMut};
 use codex_plus_wire::encoding::ContentEncoding;
 use codex_plus_wire::request::RequestBody;
@@ -18,6 +16,7 @@ use crate::exchange::Exchange;
 use crate::headers;
 use crate::line::Line;
 use crate::reply::Reply;
+use crate::timing::Stage;
 use crate::turn::TurnHead;
 
 /// What the filters made of a request.
@@ -54,6 +53,7 @@ pub(crate) async fn review(
     decoded: Option<Bytes>,
     exchange: &mut Exchange,
 ) -> Reviewed {
+    exchange.enter(Stage::Decode);
     let original = decoded.clone().unwrap_or_default();
     let body = decoded.and_then(|bytes| match RequestBody::parse(bytes) {
         Ok(body) => Some(body),
@@ -67,8 +67,9 @@ pub(crate) async fn review(
         None => TurnHead::of(head).alone(),
     };
     exchange.classified(turn.kind.as_str());
+    exchange.enter(Stage::Own);
     let mut request = Inspection { head, turn, body };
-    if let Some(reply) = plan.review(&mut request).await {
+    if let Some(reply) = plan.review(&mut request, exchange).await {
         // The provider streams only when asked to; Codex always asks.
         let stream = request
             .body
@@ -111,9 +112,9 @@ pub(crate) async fn inspect(
             },
         });
     }
-    let began = Instant::now();
+    exchange.enter(Stage::Read);
     let (raw, trailers) = hold(line, body, exchange).await?;
-    exchange.body_read(began.elapsed());
+    exchange.body_read();
     let encoding = ContentEncoding::parse(
         head.headers
             .get_all(header::CONTENT_ENCODING)

@@ -19,6 +19,7 @@ mod line;
 mod listener;
 mod observe;
 mod reply;
+mod timing;
 mod turn;
 mod upstream;
 mod websocket;
@@ -35,7 +36,7 @@ pub use chain::{
     BoxFuture, Event, EventFilter, EventVerdict, Filter, Inspection, Interest, Reads, Verdict,
 };
 pub use config::Config;
-pub use observe::{ExchangeRecord, Observer, Outcome, Timings, Transport, Unobserved};
+pub use observe::{ExchangeRecord, FilterTime, Observer, Outcome, Timings, Transport, Unobserved};
 pub use reply::Reply;
 pub use upstream::{TlsError, UpstreamError};
 

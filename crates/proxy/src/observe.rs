@@ -71,27 +71,68 @@ impl Outcome {
     }
 }
 
-/// Where an exchange's time went. What is absent did not happen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Where an exchange's time went. At every moment it is in one part, so that [`Timings::parts`]
+/// add up to the whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timings {
     /// From the request's head to the answer's last byte.
     pub total: Duration,
-    /// Waiting for the client's body, when a filter had to see it whole.
+    /// Waiting for the client's body.
     pub read: Duration,
-    /// Our own work before the request went upstream: decoding, classifying, filters.
-    pub request: Duration,
-    /// From handing the request to the upstream to its answer's head.
+    /// Decompressing the body and making out what it says.
+    pub decode: Duration,
+    /// What each filter took, of the request and of the answer, in the order they first ran.
+    pub filters: Vec<FilterTime>,
+    /// The rest of our own work: heads, routes, edits put together.
+    pub own: Duration,
+    /// Waiting for the upstream, up to the first byte of its answer's body.
+    pub upstream: Duration,
+    /// From that byte to the last: the upstream sends, the client takes.
+    pub stream: Duration,
+    /// How much of `upstream` went by until the answer's head; absent when there was none.
     pub upstream_head: Option<Duration>,
-    /// From handing the request to the upstream to the first byte of its answer's body.
+    /// `upstream`, once the first byte was there.
     pub upstream_first_byte: Option<Duration>,
-    /// Our own work on the answer: head, event filters.
-    pub response: Duration,
+}
+
+/// What one filter took of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilterTime {
+    /// The filter's name.
+    pub name: &'static str,
+    /// Its time, waiting included.
+    pub took: Duration,
 }
 
 impl Timings {
-    /// The time added by us.
+    /// The time added by us: decoding, filters and the rest of our own work.
     pub fn added(&self) -> Duration {
-        self.request + self.response
+        self.decode + self.filter_time() + self.own
+    }
+
+    /// What all filters took together.
+    pub fn filter_time(&self) -> Duration {
+        self.filters.iter().map(|filter| filter.took).sum()
+    }
+
+    /// The parts, by name, all filters as one.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, Duration)> + use<> {
+        [
+            ("read", self.read),
+            ("decode", self.decode),
+            ("filters", self.filter_time()),
+            ("own", self.own),
+            ("upstream", self.upstream),
+            ("stream", self.stream),
+        ]
+        .into_iter()
+    }
+
+    pub(crate) fn add_filter(&mut self, name: &'static str, took: Duration) {
+        match self.filters.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.took += took,
+            None => self.filters.push(FilterTime { name, took }),
+        }
     }
 }
 

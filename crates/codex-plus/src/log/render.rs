@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use codex_plus_proxy::ExchangeRecord;
+use codex_plus_proxy::{ExchangeRecord, Timings};
 use serde_json::{Map, Value as Json, json};
 use tracing::Level;
 
 use crate::settings::LogFormat;
 
 use super::entry::{Entry, Event, Value};
+
+/// A body that was waited for less than this is not worth a word in the text line.
+const SLOW_READ: Duration = Duration::from_millis(1);
 
 /// Appends the line of `entry`, its newline included.
 pub(crate) fn render(entry: &Entry, format: LogFormat, colour: bool, out: &mut String) {
@@ -102,12 +105,7 @@ fn exchange_text(record: &ExchangeRecord, out: &mut String) {
     }
     let (bytes_in, bytes_out) = (human_bytes(record.bytes_in), human_bytes(record.bytes_out));
     let _ = write!(out, " in={bytes_in} out={bytes_out}");
-    if let Some(first) = record.timings.upstream_first_byte {
-        let _ = write!(out, " first={}", human_time(first));
-    }
-    let total = human_time(record.timings.total);
-    let added = human_time(record.timings.added());
-    let _ = write!(out, " total={total} added={added}");
+    timings_text(&record.timings, out);
     if let Some(session) = &record.session {
         out.push_str(" session=");
         quoted(session, out);
@@ -116,6 +114,23 @@ fn exchange_text(record: &ExchangeRecord, out: &mut String) {
     if let Some(reason) = &record.reason {
         out.push_str(" reason=");
         quoted(reason, out);
+    }
+}
+
+/// The provider's first byte, the whole, what we added; then what of it people ask about: a client
+/// that was slow to send, and each filter.
+fn timings_text(timings: &Timings, out: &mut String) {
+    if let Some(first) = timings.upstream_first_byte {
+        let _ = write!(out, " first={}", human_time(first));
+    }
+    let total = human_time(timings.total);
+    let added = human_time(timings.added());
+    let _ = write!(out, " total={total} added={added}");
+    if timings.read >= SLOW_READ {
+        let _ = write!(out, " read={}", human_time(timings.read));
+    }
+    for filter in &timings.filters {
+        let _ = write!(out, " {}={}", filter.name, human_time(filter.took));
     }
 }
 
@@ -142,10 +157,15 @@ fn json_head(time: SystemTime, level: Level, name: &str) -> Map<String, Json> {
     line
 }
 
-/// Times in JSON are milliseconds with fractions, sizes are bytes.
+/// Times in JSON are milliseconds with fractions, sizes are bytes. `read`, `decode`, `filters`, `own`,
+/// `upstream` and `stream` make up `total`.
 fn exchange_json(ended: SystemTime, level: Level, record: &ExchangeRecord, out: &mut String) {
     let ms = |span: Duration| json!((span.as_secs_f64() * 1e6).round() / 1e3);
     let maybe = |span: Option<Duration>| span.map_or(Json::Null, ms);
+    let filters = &record.timings.filters;
+    let filters = filters
+        .iter()
+        .map(|filter| (filter.name.to_owned(), ms(filter.took)));
     let mut line = json_head(ended, level, "exchange");
     let fields = [
         ("id", json!(record.id)),
@@ -164,13 +184,16 @@ fn exchange_json(ended: SystemTime, level: Level, record: &ExchangeRecord, out: 
         ("reason", json!(record.reason)),
         ("total_ms", ms(record.timings.total)),
         ("read_ms", ms(record.timings.read)),
-        ("request_ms", ms(record.timings.request)),
+        ("decode_ms", ms(record.timings.decode)),
+        ("filters_ms", Json::Object(filters.collect())),
+        ("own_ms", ms(record.timings.own)),
+        ("upstream_ms", ms(record.timings.upstream)),
+        ("stream_ms", ms(record.timings.stream)),
         ("upstream_head_ms", maybe(record.timings.upstream_head)),
         (
             "upstream_first_byte_ms",
             maybe(record.timings.upstream_first_byte),
         ),
-        ("response_ms", ms(record.timings.response)),
         ("added_ms", ms(record.timings.added())),
     ];
     for (name, value) in fields {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use codex_plus_proxy::{ExchangeRecord, Outcome, Timings, Transport};
+use codex_plus_proxy::{ExchangeRecord, FilterTime, Outcome, Timings, Transport};
 use tracing::Level;
 
 use super::entry::{Entry, Event, Value};
@@ -35,8 +35,10 @@ fn record() -> Box<ExchangeRecord> {
         reason: None,
         timings: Timings {
             total: Duration::from_millis(3_200),
-            request: Duration::from_micros(150),
-            response: Duration::from_micros(30),
+            decode: Duration::from_micros(50),
+            own: Duration::from_micros(130),
+            upstream: Duration::from_millis(412),
+            stream: Duration::from_micros(2_787_820),
             upstream_first_byte: Some(Duration::from_millis(412)),
             ..Timings::default()
         },
@@ -76,6 +78,25 @@ fn an_exchange_is_one_readable_line() {
         "2026-11-23T18:40:01.123Z INFO exchange id=7 http prompt POST /responses 200 in=43.7kB \
          out=12.1kB first=412ms total=3.2s added=0.18ms session=0199-ab outcome=completed\n"
     );
+}
+
+#[test]
+fn an_exchange_tells_each_filter() {
+    let mut record = record();
+    record.timings.read = Duration::from_millis(40);
+    record.timings.filters = vec![FilterTime {
+        name: "hooks",
+        took: Duration::from_millis(12),
+    }];
+    let text = line(&exchange(record.clone()), LogFormat::Text);
+    assert!(
+        text.contains(" total=3.2s added=12ms read=40ms hooks=12ms session="),
+        "{text}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&line(&exchange(record), LogFormat::Json)).unwrap();
+    assert_eq!(json["filters_ms"], serde_json::json!({"hooks": 12.0}));
+    assert_eq!(json["read_ms"], 40.0);
 }
 
 #[test]

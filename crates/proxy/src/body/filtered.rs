@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use bytes::Bytes;
 use codex_plus_wire::event::EventKind;
@@ -33,11 +32,7 @@ pub(crate) struct FilteredBody {
 enum State {
     Listening(Listeners),
     /// A filter is deciding about a frame; the listeners come back with its verdict.
-    Deciding(
-        SseFrame,
-        Instant,
-        BoxFuture<'static, (Listeners, EventVerdict)>,
-    ),
+    Deciding(SseFrame, BoxFuture<'static, (Listeners, EventVerdict)>),
     /// Only while the listeners change hands.
     Moving,
 }
@@ -113,12 +108,11 @@ impl FilteredBody {
 
     /// Waits for the filter that is deciding, if one is.
     fn decided(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let State::Deciding(_, since, deciding) = &mut self.state else {
+        let State::Deciding(_, deciding) = &mut self.state else {
             return Poll::Ready(());
         };
-        let since = *since;
-        let (listeners, verdict) = ready!(deciding.as_mut().poll(cx));
-        self.exchange.worked(since.elapsed());
+        let (mut listeners, verdict) = ready!(deciding.as_mut().poll(cx));
+        self.exchange.filtered(&mut listeners.spent);
         let State::Deciding(frame, ..) =
             std::mem::replace(&mut self.state, State::Listening(listeners))
         else {
@@ -166,7 +160,7 @@ impl FilteredBody {
                 let verdict = listeners.hear(event).await;
                 (listeners, verdict)
             });
-            self.state = State::Deciding(frame, Instant::now(), deciding);
+            self.state = State::Deciding(frame, deciding);
         }
         true
     }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -38,6 +38,8 @@ pub(crate) struct CarriedBody {
     count: Arc<Inflow>,
     tap: Option<Tap>,
     fault: Arc<BodyFault>,
+    /// Since when the client lets us wait.
+    awaited: Option<Instant>,
 }
 
 /// What went wrong with a body after it was handed to the upstream's connection.
@@ -74,6 +76,7 @@ impl OutBody {
             count,
             tap,
             fault: Arc::clone(&fault),
+            awaited: None,
         };
         (Self::Carried(Box::new(body)), fault)
     }
@@ -94,9 +97,16 @@ impl OutBody {
 impl CarriedBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
-            Poll::Ready(frame) => frame,
+            Poll::Ready(frame) => {
+                if let Some(since) = self.awaited.take() {
+                    self.count.awaited(since.elapsed());
+                }
+                frame
+            }
             Poll::Pending => {
+                let since = *self.awaited.get_or_insert_with(Instant::now);
                 ready!(self.idle.poll_quiet(cx));
+                self.count.awaited(since.elapsed());
                 let error = fail(&self.fault.broken, "the client's body stopped arriving");
                 return Poll::Ready(Some(Err(error)));
             }

@@ -1,8 +1,6 @@
 //! An answer that is one JSON document, shown to filters as the event that would have ended the
 //! stream, so that they cannot tell the difference.
 
-use std::time::Instant;
-
 use bytes::{Bytes, BytesMut};
 use codex_plus_wire::event::EventKind;
 use http::{HeaderValue, Response, header};
@@ -20,6 +18,7 @@ use crate::exchange::Exchange;
 use crate::headers;
 use crate::line::Line;
 use crate::observe::Outcome;
+use crate::timing::Stage;
 
 const BEFORE: &[u8] = br#"{"type":"response.completed","response":"#;
 
@@ -35,11 +34,11 @@ pub(crate) async fn filter(
         return answers::pass(response, exchange, line.config.timeouts.stream_idle.get());
     }
     let (mut head, body) = response.into_parts();
-    let document = match read(line, body, limit).await {
+    let document = match read(line, body, limit, &mut exchange).await {
         Ok(document) => document,
         Err(error) => return answers::fail(exchange, &error),
     };
-    let began = Instant::now();
+    exchange.enter(Stage::Own);
     let mut event = BytesMut::with_capacity(BEFORE.len() + document.len() + 1);
     event.extend_from_slice(BEFORE);
     event.extend_from_slice(&document);
@@ -52,7 +51,7 @@ pub(crate) async fn filter(
         EventVerdict::Pass => document,
         EventVerdict::Replace(events) => events.iter().find_map(unwrap).unwrap_or(document),
     };
-    exchange.worked(began.elapsed());
+    exchange.filtered(&mut listeners.spent);
     exchange.passed(document.len());
     exchange.end(Outcome::Completed, None);
     head.headers = headers::response(&head.headers);
@@ -72,13 +71,19 @@ fn unwrap(event: &Bytes) -> Option<Bytes> {
     Some(event.slice_ref(completed.response.get().as_bytes()))
 }
 
-async fn read(line: &Line, mut body: Incoming, limit: usize) -> Result<Bytes, Error> {
+async fn read(
+    line: &Line,
+    mut body: Incoming,
+    limit: usize,
+    exchange: &mut Exchange,
+) -> Result<Bytes, Error> {
     let broken = |reason: String| Error::Broken {
         upstream: "The upstream".to_owned(),
         reason,
     };
     let idle = line.config.timeouts.stream_idle.get();
     let mut document = BytesMut::new();
+    exchange.passing();
     loop {
         match tokio::time::timeout(idle, body.frame()).await {
             Ok(None) => return Ok(document.freeze()),
@@ -88,6 +93,7 @@ async fn read(line: &Line, mut body: Incoming, limit: usize) -> Result<Bytes, Er
                 let Some(data) = frame.data_ref() else {
                     continue;
                 };
+                exchange.passed(0);
                 if document.len() + data.len() > limit {
                     return Err(broken("its answer is over `limits.decoded`".to_owned()));
                 }

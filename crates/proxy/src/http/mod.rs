@@ -4,7 +4,6 @@ mod along;
 mod document;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
@@ -138,7 +137,6 @@ async fn filter(
     listeners: Listeners,
     mut exchange: Exchange,
 ) -> Response<AnswerBody> {
-    let began = Instant::now();
     match readable(&response) {
         Some(Readable::Events) => {
             let (mut head, body) = response.into_parts();
@@ -147,7 +145,7 @@ async fn filter(
             headers::without(&mut head.headers, &header::CONTENT_LENGTH);
             let source = Source::new(body, line.config.timeouts.stream_idle.get());
             let longest = line.config.limits.event.get();
-            exchange.worked(began.elapsed());
+            exchange.passing();
             let body = FilteredBody::new(source, exchange, listeners, longest);
             Response::from_parts(head, AnswerBody::filter(body))
         }

@@ -1,6 +1,7 @@
 //! What the two directions of one connection share.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ::http::request::Parts;
 use codex_plus_wire::frame::Message;
@@ -10,6 +11,7 @@ use super::live::Live;
 use crate::chain::Plan;
 use crate::exchange::Exchange;
 use crate::line::Line;
+use crate::timing::Stage;
 use crate::turn::TurnHead;
 
 /// One connection: its handshake, its filters, the exchanges on it.
@@ -39,21 +41,23 @@ impl Link {
         self.line.config.limits.websocket_message.get()
     }
 
-    /// A `response.create` of `bytes` has come.
-    pub(super) fn open_exchange(&self, bytes: usize) -> Exchange {
-        self.connection.sibling(bytes)
+    /// A `response.create` of `bytes` came at `began`, and was read since.
+    pub(super) fn open_exchange(&self, bytes: usize, began: Instant) -> Exchange {
+        self.connection.sibling(bytes, began, Stage::Decode)
     }
 
     /// Names the turn of a message that was only carried.
     pub(super) fn classify(&self, message: &Message) {
+        // It has gone on already: while we read it, the upstream is at work.
+        let began = Instant::now();
         let Ok(body) = RequestBody::parse(message.payload.clone()) else {
             return;
         };
         if is_request(&body) {
-            let mut exchange = self.open_exchange(message.payload.len());
+            let bytes = message.payload.len();
+            let mut exchange = self.connection.sibling(bytes, began, Stage::Upstream);
             let turn = self.line.seen.read(&TurnHead::of(&self.head), &body);
             exchange.classified(turn.kind.as_str());
-            exchange.sending();
             self.live.begin(exchange, None);
         }
     }

@@ -95,8 +95,9 @@ impl Live {
         self.entries().front_mut()?.listeners.take()
     }
 
-    pub(super) fn give_back(&self, listeners: Listeners) {
+    pub(super) fn give_back(&self, mut listeners: Listeners) {
         if let Some(entry) = self.entries().front_mut() {
+            entry.exchange.filtered(&mut listeners.spent);
             entry.listeners = Some(listeners);
         }
     }

@@ -2,6 +2,7 @@
 //! a filter is interested.
 
 use std::io;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use codex_plus_wire::event::EventKind;
@@ -134,6 +135,7 @@ pub(super) async fn requests(
 ) -> Result<(), PumpError> {
     let mut assembler = MessageAssembler::new(link.message_limit());
     while let Some(message) = next_message(from, &mut assembler).await? {
+        let began = Instant::now();
         let readable = message.opcode == Opcode::Text && !message.compressed;
         let request = readable
             .then(|| RequestBody::parse(message.payload.clone()).ok())
@@ -142,7 +144,7 @@ pub(super) async fn requests(
             to.pass(&message.raw, true).await?;
             continue;
         }
-        let mut exchange = link.open_exchange(message.payload.len());
+        let mut exchange = link.open_exchange(message.payload.len(), began);
         let payload = Some(message.payload.clone());
         match review(&link.line, &link.plan, &link.head, payload, &mut exchange).await {
             Reviewed::Reply { reply, .. } => {

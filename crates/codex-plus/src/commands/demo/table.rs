@@ -17,17 +17,16 @@ pub(super) fn show(record: &ExchangeRecord, seen: &Seen, paint: Paint) {
     let head = timings.upstream_head.unwrap_or_default();
     let first = timings.upstream_first_byte.unwrap_or(head);
     let added = timings.added();
-    let streaming = timings.total.saturating_sub(first).saturating_sub(added);
     output::line(paint.bold("where the time went"));
     let rows = [
-        ("codex-plus, request", timings.request),
+        ("client, sending its request", timings.read),
         ("provider, until its answer's head", head),
         (
             "provider, until its first event",
             first.saturating_sub(head),
         ),
-        ("provider, streaming", streaming),
-        ("codex-plus, answer", timings.response),
+        ("provider, streaming", timings.stream),
+        ("codex-plus", added),
     ];
     for (name, span) in rows {
         row(name, span, timings.total, paint);

@@ -62,10 +62,11 @@ async fn run(
     pipe: Pipe,
 ) -> anyhow::Result<Drained> {
     let settings = &loaded.settings;
-    let observer = ExchangeLog::new(pipe, settings.log.slow.get());
+    let observer = ExchangeLog::new(pipe.clone(), settings.log.slow.get());
     let facts = facts(state, loaded);
     let proxy = Proxy::bind(&settings.proxy, Arc::new(observer), Vec::new(), facts)
         .map_err(|error| explain(&error, loaded))?;
+    proxy.metrics().add(Arc::new(pipe));
     let listen = proxy.local_addr();
     let instance = Instance {
         pid: std::process::id(),

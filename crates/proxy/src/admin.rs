@@ -4,9 +4,10 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::answers::{error_response, json_response};
+use crate::answers::{error_response, json_response, typed};
 use crate::body::AnswerBody;
 use crate::line::Line;
+use crate::metrics;
 
 const PREFIX: &str = "/codex-plus/";
 
@@ -16,12 +17,13 @@ pub(crate) fn answer(line: &Line, parts: &Parts) -> Option<Response<AnswerBody>>
     let response = match path {
         "/health" => return Some(health(&parts.method)),
         "/codex-plus/status" => json_response(StatusCode::OK, status(line).to_string()),
+        "/codex-plus/metrics" => metrics_response(line),
         "/codex-plus/version" => json_response(StatusCode::OK, version().to_string()),
         _ if path.starts_with(PREFIX) => error_response(
             StatusCode::NOT_FOUND,
             "invalid_request_error",
             "unknown_endpoint",
-            "Codex-Plus has no such endpoint; see /codex-plus/status and /codex-plus/version.",
+            "Codex-Plus has no such endpoint; see /codex-plus/status, /codex-plus/metrics and /codex-plus/version.",
         ),
         _ => return None,
     };
@@ -38,6 +40,11 @@ fn health(method: &Method) -> Response<AnswerBody> {
         "method_not_allowed",
         "/health answers GET, HEAD and POST.",
     )
+}
+
+fn metrics_response(line: &Line) -> Response<AnswerBody> {
+    let text = metrics::render(&line.metrics.families());
+    typed(StatusCode::OK, metrics::MEDIA_TYPE, text.into())
 }
 
 fn version() -> Value {

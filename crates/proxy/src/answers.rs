@@ -1,10 +1,11 @@
 //! Answers of our own making, and the upstream's as it came.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 use codex_plus_wire::sse::SseFrame;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde::Serialize;
 
@@ -12,6 +13,7 @@ use crate::body::AnswerBody;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
+use crate::observe::Timings;
 use crate::reply::Reply;
 
 /// The body of an error answer, in the provider's own shape.
@@ -29,7 +31,7 @@ struct ErrorDetail<'a> {
 }
 
 /// The exchange ends with an error of ours: the answer for the client, and the record's last words.
-pub(crate) fn fail(exchange: Exchange, error: &Error) -> Response<AnswerBody> {
+pub(crate) fn fail(mut exchange: Exchange, error: &Error) -> Response<AnswerBody> {
     let mut response = error_response(
         error.status(),
         error.kind(),
@@ -42,6 +44,7 @@ pub(crate) fn fail(exchange: Exchange, error: &Error) -> Response<AnswerBody> {
         headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     }
+    tell_timings(response.headers_mut(), &mut exchange);
     exchange.end_with(response.status(), error.outcome(), Some(error.to_string()));
     response
 }
@@ -100,10 +103,43 @@ pub(crate) fn pass(
     let (mut head, body) = response.into_parts();
     head.headers = headers::response(&head.headers);
     exchange.passing();
+    tell_timings(&mut head.headers, &mut exchange);
     Response::from_parts(head, AnswerBody::carry(body, exchange, idle))
 }
 
-fn typed(status: StatusCode, kind: &'static str, body: Bytes) -> Response<AnswerBody> {
+/// Adds `Server-Timing` for a client that wants it: what is known at the answer's head.
+pub(crate) fn tell_timings(headers: &mut HeaderMap, exchange: &mut Exchange) {
+    let told = exchange.told_timings().as_ref().map(server_timing);
+    if let Some(Ok(value)) = told.map(HeaderValue::try_from) {
+        headers.append("server-timing", value);
+    }
+}
+
+/// Milliseconds by name, as W3C's Server Timing writes them. What did not happen is left out.
+fn server_timing(timings: &Timings) -> String {
+    let mut value = String::new();
+    let mut add = |name: &str, took: Duration| {
+        if !took.is_zero() {
+            let ms = took.as_secs_f64() * 1e3;
+            let _ = write!(value, "{name};dur={ms:.3}, ");
+        }
+    };
+    for (name, took) in timings.parts().filter(|(name, _)| *name != "filters") {
+        add(name, took);
+    }
+    for filter in &timings.filters {
+        // Metric names are tokens (RFC 9110, 5.6.2); filters are free in theirs.
+        let token = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let name: String = filter.name.chars().map(token).collect();
+        add(&format!("filter-{name}"), filter.took);
+    }
+    let total = timings.total.as_secs_f64() * 1e3;
+    let _ = write!(value, "total;dur={total:.3}");
+    value
+}
+
+/// An answer of this media type.
+pub(crate) fn typed(status: StatusCode, kind: &'static str, body: Bytes) -> Response<AnswerBody> {
     let mut response = Response::new(AnswerBody::whole(body));
     *response.status_mut() = status;
     response

@@ -25,6 +25,9 @@ pub struct Config {
     pub passthrough: bool,
     /// Carry WebSocket connections. When false they are answered 426, and Codex uses POST.
     pub websocket: bool,
+    /// Tell in `Server-Timing` where the time went until an answer's head. When false only
+    /// requests with the header `x-codex-plus-timing` are told.
+    pub server_timing: bool,
     /// How the way to the provider is made.
     pub tls: Tls,
     /// Who may enter.
@@ -42,6 +45,7 @@ impl Default for Config {
             upstream: "auto".to_owned(),
             passthrough: false,
             websocket: true,
+            server_timing: false,
             tls: Tls::default(),
             guard: Guard::default(),
             limits: Limits::default(),

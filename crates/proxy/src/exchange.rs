@@ -4,7 +4,7 @@
 //! it is dropped: however it ends, it is told once.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +12,8 @@ use codex_plus_wire::turn::TurnKind;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
+use crate::headers::TIMING_HEADER;
+use crate::metrics::{Carried, ExchangeCounts};
 use crate::observe::{ExchangeRecord, Observer, Outcome, Timings, Transport};
 use crate::timing::{FilterClock, Stage, Stopwatch, Waits};
 use crate::turn::TurnHead;
@@ -19,17 +21,25 @@ use crate::turn::TurnHead;
 /// Counts exchanges and hands their records on.
 pub(crate) struct Ledger {
     observer: Arc<dyn Observer>,
+    /// Whether every client is told the timings.
+    server_timing: bool,
     opened: AtomicU64,
-    live: AtomicUsize,
+    counts: Arc<ExchangeCounts>,
 }
 
 impl Ledger {
-    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(observer: Arc<dyn Observer>, server_timing: bool) -> Self {
         Self {
             observer,
+            server_timing,
             opened: AtomicU64::new(0),
-            live: AtomicUsize::new(0),
+            counts: Arc::default(),
         }
+    }
+
+    /// What is counted of exchanges.
+    pub(crate) fn counts(&self) -> Arc<ExchangeCounts> {
+        Arc::clone(&self.counts)
     }
 
     /// Exchanges since the start.
@@ -39,7 +49,7 @@ impl Ledger {
 
     /// Exchanges under way.
     pub(crate) fn live(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
+        self.counts.live()
     }
 }
 
@@ -78,8 +88,11 @@ impl Inflow {
 pub(crate) struct Exchange {
     ledger: Arc<Ledger>,
     record: Option<Box<ExchangeRecord>>,
+    carried: Carried,
     began: Instant,
     watch: Stopwatch,
+    /// Whether the client is told the timings.
+    tells: bool,
     inflow: Option<Arc<Inflow>>,
     /// What the head says about the turn; read only when the exchange is over.
     head: TurnHead,
@@ -93,7 +106,8 @@ impl Exchange {
         parts: &Parts,
     ) -> Self {
         let id = ledger.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        ledger.live.fetch_add(1, Ordering::Relaxed);
+        let carried = Carried::of(transport);
+        ledger.counts.opened(carried);
         let record = ExchangeRecord {
             id,
             started: SystemTime::now(),
@@ -115,8 +129,10 @@ impl Exchange {
         Self {
             ledger: Arc::clone(ledger),
             record: Some(Box::new(record)),
+            carried,
             began,
             watch: Stopwatch::start(began, Stage::Own),
+            tells: ledger.server_timing || parts.headers.contains_key(TIMING_HEADER),
             inflow: None,
             head: TurnHead::of(parts),
         }
@@ -126,7 +142,8 @@ impl Exchange {
     /// been in `stage` since.
     pub(crate) fn sibling(&self, bytes: usize, began: Instant, stage: Stage) -> Self {
         let id = self.ledger.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        self.ledger.live.fetch_add(1, Ordering::Relaxed);
+        let carried = Carried::WebSocket;
+        self.ledger.counts.opened(carried);
         let record = self.record.as_ref().map(|record| {
             Box::new(ExchangeRecord {
                 id,
@@ -142,8 +159,10 @@ impl Exchange {
         Self {
             ledger: Arc::clone(&self.ledger),
             record,
+            carried,
             began,
             watch: Stopwatch::start(began, stage),
+            tells: false,
             inflow: None,
             // The handshake's description may be hours old: the message has its own.
             head: TurnHead::default(),
@@ -170,6 +189,9 @@ impl Exchange {
     pub(crate) fn is_connection(&mut self) {
         self.head = TurnHead::default();
         self.enter(Stage::Stream);
+        self.ledger.counts.left(self.carried);
+        self.carried = Carried::Connection;
+        self.ledger.counts.opened(self.carried);
         self.with(|record| record.turn = Some("connection"));
     }
 
@@ -235,6 +257,17 @@ impl Exchange {
         }
     }
 
+    /// Where the time went so far, for a client that wants to know.
+    pub(crate) fn told_timings(&mut self) -> Option<Timings> {
+        if !self.tells {
+            return None;
+        }
+        self.enter(self.watch.stage());
+        let mut timings = self.record.as_ref()?.timings.clone();
+        timings.total = self.watch.ran(self.began);
+        Some(timings)
+    }
+
     /// Bytes passed to the client so far.
     pub(crate) fn bytes_out(&self) -> u64 {
         self.record.as_ref().map_or(0, |record| record.bytes_out)
@@ -268,7 +301,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.ledger.live.fetch_sub(1, Ordering::Relaxed);
+        self.ledger.counts.left(self.carried);
         if self.watch.stage() == Stage::Upstream {
             self.absorb_waits();
         }
@@ -284,6 +317,7 @@ impl Drop for Exchange {
         if record.turn.is_none() && !self.head.is_silent() {
             record.turn = Some(self.head.alone().kind.as_str());
         }
+        self.ledger.counts.ended(self.carried, &record);
         self.ledger.observer.exchange_ended(record);
     }
 }

@@ -5,8 +5,12 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// The header that carries the proxy's own token; never sent upstream.
+/// Headers that are the proxy's own begin like this; they are never sent upstream.
+const OURS: &str = "x-codex-plus-";
+/// The header that carries the proxy's own token.
 pub(crate) const TOKEN_HEADER: &str = "x-codex-plus-token";
+/// Asks for `Server-Timing` in the answer, whatever its value.
+pub(crate) const TIMING_HEADER: &str = "x-codex-plus-timing";
 /// Codex's own description of a request (seen with 0.169.0).
 pub(crate) const METADATA_HEADER: &str = "x-codex-turn-metadata";
 /// Names the sub-agent that a request belongs to (seen with Codex 0.169.0).
@@ -17,7 +21,7 @@ pub(crate) const SUBAGENT_HEADER: &str = "x-openai-subagent";
 pub(crate) fn request(from: &HeaderMap) -> HeaderMap {
     forward(from, |name| {
         name == header::HOST
-            || name == TOKEN_HEADER
+            || name.as_str().starts_with(OURS)
             || name == header::FORWARDED
             || name.as_str().starts_with("x-forwarded-")
     })
@@ -129,6 +133,7 @@ mod tests {
             ("cookie", "a"),
             ("cookie", "b"),
             ("te", "trailers"),
+            ("x-codex-plus-timing", "1"),
             ("alpha", "2"),
         ]);
         let to = request(&from);

@@ -17,6 +17,7 @@ mod http;
 mod inspect;
 mod line;
 mod listener;
+pub mod metrics;
 mod observe;
 mod reply;
 mod timing;
@@ -44,6 +45,7 @@ use chain::Chain;
 use exchange::Ledger;
 use guard::Guard;
 use line::Line;
+use metrics::{DialCounts, Metrics};
 use upstream::{Route, Upstream};
 
 /// Facts that the binary adds to `/codex-plus/status`.
@@ -113,16 +115,21 @@ impl Proxy {
         let listen = listener.local_addr().map_err(failed)?;
         let route = Route::new(&config.upstream, listen, config.tls.allow_plain_http)?;
         let (stop, stopping) = watch::channel(false);
+        let connections = Arc::new(Semaphore::new(config.limits.connections.get() as usize));
+        let dials = Arc::<DialCounts>::default();
+        let ledger = Ledger::new(observer, config.server_timing);
+        let metrics = Metrics::new(ledger.counts(), dials.clone(), connections.clone());
         let line = Line {
             config: config.clone(),
             listen,
             started: Instant::now(),
             guard: Guard::new(&config.guard, listen),
             chain: Chain::new(filters),
-            upstream: Upstream::new(config, route)?,
-            ledger: Arc::new(Ledger::new(observer)),
+            upstream: Upstream::new(config, route, dials)?,
+            ledger: Arc::new(ledger),
+            metrics,
             seen: turn::SeenPrompts::default(),
-            connections: Arc::new(Semaphore::new(config.limits.connections.get() as usize)),
+            connections,
             stopping,
             facts,
         };
@@ -136,6 +143,11 @@ impl Proxy {
     /// The address that was bound, with the port the system chose when 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.line.listen
+    }
+
+    /// What is counted; it may be read, and added to, while the proxy runs.
+    pub fn metrics(&self) -> Metrics {
+        self.line.metrics.clone()
     }
 
     /// Serves until `shutdown` is done, then lets live exchanges finish within the drain limit.

@@ -13,6 +13,7 @@ use crate::chain::{Chain, Plan};
 use crate::config::Config;
 use crate::exchange::{Exchange, Ledger};
 use crate::guard::Guard;
+use crate::metrics::Metrics;
 use crate::turn::SeenPrompts;
 use crate::upstream::Upstream;
 
@@ -25,6 +26,7 @@ pub(crate) struct Line {
     pub(crate) chain: Chain,
     pub(crate) upstream: Upstream,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) metrics: Metrics,
     pub(crate) seen: SeenPrompts,
     /// One permit a connection, WebSocket ones included.
     pub(crate) connections: Arc<Semaphore>,

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use codex_plus_proxy::metrics::{Families, Kind, MetricSource};
 use tracing::Level;
 
 use crate::settings::LogFormat;
@@ -29,7 +30,15 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Pipe {
     queue: SyncSender<Entry>,
-    dropped: Arc<AtomicU64>,
+    dropped: Arc<Dropped>,
+}
+
+/// Lines that found no room.
+#[derive(Debug, Default)]
+struct Dropped {
+    /// Since the log last told of them.
+    untold: AtomicU64,
+    total: AtomicU64,
 }
 
 /// Where lines go.
@@ -52,7 +61,7 @@ impl Pipe {
     /// Starts the writer.
     pub(crate) fn start(sinks: Sinks) -> std::io::Result<(Self, Guard)> {
         let (queue, entries) = sync_channel(QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
+        let dropped = Arc::<Dropped>::default();
         let pipe = Self {
             queue,
             dropped: dropped.clone(),
@@ -70,7 +79,8 @@ impl Pipe {
     /// Puts a line in the queue, or counts it as dropped.
     pub(crate) fn send(&self, entry: Entry) {
         if self.queue.try_send(entry).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.dropped.untold.fetch_add(1, Ordering::Relaxed);
+            self.dropped.total.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -93,6 +103,17 @@ impl Pipe {
     }
 }
 
+impl MetricSource for Pipe {
+    fn collect(&self, families: &mut Families) {
+        families.number(
+            "codex_plus_log_dropped_lines_total",
+            "Log lines that were dropped because the queue was full.",
+            Kind::Counter,
+            self.dropped.total.load(Ordering::Relaxed),
+        );
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         self.pipe.flush();
@@ -104,7 +125,7 @@ impl Drop for Guard {
 
 struct Writer {
     sinks: Sinks,
-    dropped: Arc<AtomicU64>,
+    dropped: Arc<Dropped>,
 }
 
 impl Writer {
@@ -161,7 +182,7 @@ impl Writer {
 
     /// A line about lines that found no room, once there is room again.
     fn told_of_dropped(&self) -> Option<Entry> {
-        let lines = self.dropped.swap(0, Ordering::Relaxed);
+        let lines = self.dropped.untold.swap(0, Ordering::Relaxed);
         (lines > 0).then(|| {
             let message = "log lines were dropped because the queue was full".to_owned();
             Entry::Event(Box::new(Event {

@@ -53,8 +53,9 @@ pub(crate) async fn filter(
     };
     exchange.filtered(&mut listeners.spent);
     exchange.passed(document.len());
-    exchange.end(Outcome::Completed, None);
     head.headers = headers::response(&head.headers);
+    answers::tell_timings(&mut head.headers, &mut exchange);
+    exchange.end(Outcome::Completed, None);
     head.headers
         .insert(header::CONTENT_LENGTH, HeaderValue::from(document.len()));
     Response::from_parts(head, AnswerBody::whole(document))

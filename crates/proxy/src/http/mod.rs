@@ -37,7 +37,8 @@ pub(crate) async fn carry(
             response,
             listeners: Some(listeners),
         }) => filter(line, response, listeners, exchange).await,
-        Ok(Sent::Replied(response)) => {
+        Ok(Sent::Replied(mut response)) => {
+            answers::tell_timings(response.headers_mut(), &mut exchange);
             exchange.end_with(response.status(), Outcome::Answered, None);
             response
         }
@@ -146,6 +147,7 @@ async fn filter(
             let source = Source::new(body, line.config.timeouts.stream_idle.get());
             let longest = line.config.limits.event.get();
             exchange.passing();
+            answers::tell_timings(&mut head.headers, &mut exchange);
             let body = FilteredBody::new(source, exchange, listeners, longest);
             Response::from_parts(head, AnswerBody::filter(body))
         }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::route::is_loopback;
+use crate::metrics::DialCounts;
 
 /// Waits before the second and third try. Nothing was sent yet, so trying again is safe; the sum
 /// stays small because a client with a dead upstream should hear of it soon.
@@ -135,6 +137,8 @@ pub(crate) struct ConnectTimeout(Duration);
 pub(crate) struct Within<C> {
     pub(crate) connector: C,
     pub(crate) limit: Duration,
+    /// What became of its work.
+    pub(crate) dials: Arc<DialCounts>,
 }
 
 impl<C> Service<Uri> for Within<C>
@@ -153,11 +157,18 @@ where
 
     fn call(&mut self, target: Uri) -> Self::Future {
         let connecting = self.connector.call(target);
-        let limit = self.limit;
+        let (limit, dials) = (self.limit, Arc::clone(&self.dials));
         Box::pin(async move {
-            tokio::time::timeout(limit, connecting)
+            let made = tokio::time::timeout(limit, connecting)
                 .await
-                .unwrap_or_else(|_| Err(ConnectTimeout(limit).into()))
+                .unwrap_or_else(|_| Err(ConnectTimeout(limit).into()));
+            let count = if made.is_ok() {
+                &dials.made
+            } else {
+                &dials.failed
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+            made
         })
     }
 }

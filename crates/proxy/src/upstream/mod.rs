@@ -5,6 +5,7 @@ mod route;
 mod tls;
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response, Uri};
@@ -20,6 +21,7 @@ use crate::body::OutBody;
 use crate::config::Config;
 use crate::error::Error;
 use crate::exchange::Inflow;
+use crate::metrics::DialCounts;
 use dial::{ConnectTimeout, Dialer, Within, chain};
 pub(crate) use route::Route;
 pub use route::UpstreamError;
@@ -46,7 +48,11 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(config: &Config, route: Route) -> Result<Self, TlsError> {
+    pub(crate) fn new(
+        config: &Config,
+        route: Route,
+        dials: Arc<DialCounts>,
+    ) -> Result<Self, TlsError> {
         // Reading the system's authorities takes milliseconds: only where TLS can happen.
         let tls = if route.needs_tls() {
             tls::client_config(&config.tls.ca_files)?
@@ -70,10 +76,12 @@ impl Upstream {
             pooled: pool(Within {
                 connector: http,
                 limit,
+                dials: Arc::clone(&dials),
             }),
             websocket: Within {
                 connector: websocket,
                 limit,
+                dials,
             },
             connect_limit: limit,
             head_limit: config.timeouts.stream_idle.get(),

@@ -69,6 +69,7 @@ pub(crate) async fn carry(
     *answer.status_mut() = response.status();
     *answer.headers_mut() = headers::response(response.headers());
     headers::keep_upgrade(response.headers(), answer.headers_mut());
+    answers::tell_timings(answer.headers_mut(), &mut exchange);
     let upstream = hyper::upgrade::on(response);
     exchange.is_connection();
     let relay = Relay::new(Link::new(Arc::clone(line), plan, head, exchange));

@@ -1,0 +1,12 @@
+//! What the proxy tells about itself: timings in answers, metrics, traces.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+#[path = "observability/metrics.rs"]
+mod metrics;
+#[path = "observability/server_timing.rs"]
+mod server_timing;
+mod support;

@@ -10,14 +10,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use codex_plus_wire::event::{EventKind, EventKinds};
-use codex_plus_wire::request::RequestBody;
-use codex_plus_wire::turn::Turn;
 use http::request::Parts;
 
 use crate::exchange::Exchange;
+use crate::inspection::Inspection;
 use crate::reply::Reply;
 use crate::timing::{FilterClock, Stage};
-use crate::turn::TurnHead;
 
 /// A future in a box, as async methods of trait objects return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -41,36 +39,6 @@ pub struct Interest {
     pub request: Reads,
     /// Which events of the answer.
     pub events: EventKinds,
-}
-
-/// A request on the line, as filters see it.
-pub struct Inspection<'a> {
-    /// Method, path and headers. On WebSocket those of the handshake.
-    pub head: &'a Parts,
-    /// What the request is.
-    pub turn: Turn,
-    /// The decoded body, to be read and edited in place; absent when it is not a JSON object, or
-    /// when nobody asked for it.
-    pub body: Option<RequestBody>,
-}
-
-impl Inspection<'_> {
-    /// Lets the next filter read what the one before wrote: edits move what lies behind them.
-    fn settle(&mut self) {
-        let Some(body) = self.body.as_mut().filter(|body| body.is_edited()) else {
-            return;
-        };
-        if let Err(error) = body.commit() {
-            tracing::warn!(%error, "the edits were dropped: they leave no valid body");
-            match RequestBody::parse(body.bytes().clone()) {
-                Ok(unedited) => *body = unedited,
-                Err(_) => return,
-            }
-        }
-        let kind = self.turn.kind;
-        self.turn = TurnHead::of(self.head).with(body, &|_| false);
-        self.turn.kind = kind;
-    }
 }
 
 /// What a filter decides about a request.
@@ -157,12 +125,19 @@ pub(crate) struct Plan {
     filters: Vec<(Arc<dyn Filter>, Interest)>,
     pub(crate) reads: Reads,
     pub(crate) events: EventKinds,
+    /// Something was done to items that may come back in this request.
+    pub(crate) repeats: bool,
 }
 
 impl Plan {
     /// Whether the exchange is only carried.
     pub(crate) fn is_empty(&self) -> bool {
-        self.filters.is_empty()
+        self.filters.is_empty() && !self.repeats
+    }
+
+    /// Whether the body has to be read.
+    pub(crate) fn reads_body(&self) -> bool {
+        self.reads >= Reads::Body || self.repeats
     }
 
     /// Shows the request to each filter in turn, until one answers it.

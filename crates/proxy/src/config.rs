@@ -90,6 +90,8 @@ pub struct Limits {
     pub event: ByteSize,
     /// Largest WebSocket message that a filter is shown.
     pub websocket_message: ByteSize,
+    /// Memory of what was changed in conversations, to be changed the same way when it comes back.
+    pub history: ByteSize,
     /// Connections open at once; further ones wait in the listener's queue.
     pub connections: NonZeroU32,
 }
@@ -102,6 +104,7 @@ impl Default for Limits {
             head: ByteSize::kibibytes(256),
             event: ByteSize::mebibytes(16),
             websocket_message: ByteSize::mebibytes(64),
+            history: ByteSize::mebibytes(64),
             connections: NonZeroU32::MIN.saturating_add(19_999),
         }
     }

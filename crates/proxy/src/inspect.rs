@@ -4,16 +4,19 @@
 use bytes::{Bytes, BytesMut};
 use codex_plus_wire::encoding::ContentEncoding;
 use codex_plus_wire::request::RequestBody;
+use codex_plus_wire::turn::{Turn, TurnKind};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::body::{BodyFault, OutBody};
-use crate::chain::{Inspection, Listeners, Plan, Reads};
+use crate::chain::{Listeners, Plan};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
+use crate::history::{ItemKey, Slot, replay};
+use crate::inspection::Inspection;
 use crate::line::Line;
 use crate::reply::Reply;
 use crate::timing::Stage;
@@ -55,7 +58,7 @@ pub(crate) async fn review(
 ) -> Reviewed {
     exchange.enter(Stage::Decode);
     let original = decoded.clone().unwrap_or_default();
-    let body = decoded.and_then(|bytes| match RequestBody::parse(bytes) {
+    let mut body = decoded.and_then(|bytes| match RequestBody::parse(bytes) {
         Ok(body) => Some(body),
         Err(error) => {
             tracing::info!(exchange = exchange.id(), %error, "the body was not shown to filters");
@@ -68,7 +71,25 @@ pub(crate) async fn review(
     };
     exchange.classified(turn.kind.as_str());
     exchange.enter(Stage::Own);
-    let mut request = Inspection { head, turn, body };
+    if let Some((reason, stream)) = body.as_ref().and_then(|body| blocked(line, &turn, body)) {
+        let reply = Reply::Block { message: reason };
+        return Reviewed::Reply { reply, stream };
+    }
+    let cwd = line.threads.cwd(head, &turn, body.as_ref());
+    let slots = body.as_mut().map(|body| repeat(line, &turn, body));
+    let mut request = Inspection {
+        head,
+        turn,
+        body,
+        cwd,
+        exchange: exchange.id(),
+        history: &line.history,
+        slots: slots.unwrap_or_default(),
+    };
+    if is_changed(&request, &original) {
+        // What was repeated may have moved the prompt.
+        request.read_turn();
+    }
     if let Some(reply) = plan.review(&mut request, exchange).await {
         // The provider streams only when asked to; Codex always asks.
         let stream = request
@@ -78,13 +99,47 @@ pub(crate) async fn review(
             .unwrap_or(false);
         return Reviewed::Reply { reply, stream };
     }
+    request.settle();
     let listeners = plan.listen(&request);
-    // Edits that a later filter has read already stand in a buffer of their own.
+    let edited = is_changed(&request, &original);
     let edited = request
         .body
-        .filter(|body| body.is_edited() || body.bytes().as_ptr() != original.as_ptr())
+        .filter(|_| edited)
         .map(RequestBody::into_chunks);
     Reviewed::Forward { edited, listeners }
+}
+
+/// Whether the body is another one than the client sent. Edits that a filter has read already stand
+/// in a buffer of their own.
+fn is_changed(request: &Inspection<'_>, original: &Bytes) -> bool {
+    let body = request.body.as_ref();
+    body.is_some_and(|body| body.is_edited() || body.bytes().as_ptr() != original.as_ptr())
+}
+
+/// Does again what was done to earlier items. A body that would not survive it goes on as it is.
+fn repeat(line: &Line, turn: &Turn, body: &mut RequestBody) -> Vec<Slot> {
+    let before = body.bytes().clone();
+    match replay(&line.history, body, turn.kind) {
+        Ok(slots) => slots,
+        Err(error) => {
+            tracing::warn!(%error, "what was changed earlier could not be repeated");
+            if let Ok(unedited) = RequestBody::parse(before) {
+                *body = unedited;
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// Whether the newest prompt was blocked when it was sent first: it stays so; and whether the
+/// client wants the answer streamed.
+fn blocked(line: &Line, turn: &Turn, body: &RequestBody) -> Option<(String, bool)> {
+    if turn.kind != TurnKind::Resend {
+        return None;
+    }
+    let id = turn.prompt.as_ref()?.id.as_deref()?;
+    let reason = line.history.recall(ItemKey::of_id(id))?.removed?;
+    Some((reason, body.stream().unwrap_or(false)))
 }
 
 /// Takes an HTTP request through the plan. Adjusts `headers` (the ones that go upstream) to what
@@ -101,7 +156,7 @@ pub(crate) async fn inspect(
         // Event filters read plain text; a client that offers compression can also do without.
         headers::without(headers, &header::ACCEPT_ENCODING);
     }
-    if plan.reads < Reads::Body {
+    if !plan.reads_body() {
         let (body, fault) = line.carry_body(body, exchange, None);
         return Ok(match review(line, plan, head, None, exchange).await {
             Reviewed::Reply { reply, stream } => Inspected::Reply { reply, stream },

@@ -13,13 +13,16 @@ mod error;
 mod exchange;
 mod guard;
 mod headers;
+pub mod history;
 mod http;
 mod inspect;
+mod inspection;
 mod line;
 mod listener;
 pub mod metrics;
 mod observe;
 mod reply;
+mod thread;
 mod timing;
 mod turn;
 mod upstream;
@@ -33,10 +36,9 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 
-pub use chain::{
-    BoxFuture, Event, EventFilter, EventVerdict, Filter, Inspection, Interest, Reads, Verdict,
-};
+pub use chain::{BoxFuture, Event, EventFilter, EventVerdict, Filter, Interest, Reads, Verdict};
 pub use config::Config;
+pub use inspection::{AmendError, Inspection};
 pub use observe::{ExchangeRecord, FilterTime, Observer, Outcome, Timings, Transport, Unobserved};
 pub use reply::Reply;
 pub use upstream::{TlsError, UpstreamError};
@@ -129,6 +131,8 @@ impl Proxy {
             ledger: Arc::new(ledger),
             metrics,
             seen: turn::SeenPrompts::default(),
+            threads: thread::Threads::default(),
+            history: Arc::new(history::History::new(config.limits.history.get())),
             connections,
             stopping,
             facts,

@@ -13,7 +13,9 @@ use crate::chain::{Chain, Plan};
 use crate::config::Config;
 use crate::exchange::{Exchange, Ledger};
 use crate::guard::Guard;
+use crate::history::History;
 use crate::metrics::Metrics;
+use crate::thread::Threads;
 use crate::turn::SeenPrompts;
 use crate::upstream::Upstream;
 
@@ -28,6 +30,8 @@ pub(crate) struct Line {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) metrics: Metrics,
     pub(crate) seen: SeenPrompts,
+    pub(crate) threads: Threads,
+    pub(crate) history: Arc<History>,
     /// One permit a connection, WebSocket ones included.
     pub(crate) connections: Arc<Semaphore>,
     /// Turns true when the proxy is to stop.
@@ -42,7 +46,9 @@ impl Line {
         if self.config.passthrough {
             Plan::default()
         } else {
-            self.chain.plan(head)
+            let mut plan = self.chain.plan(head);
+            plan.repeats = !self.history.is_empty();
+            plan
         }
     }
 

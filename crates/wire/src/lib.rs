@@ -6,6 +6,7 @@
 //!
 //! - [`encoding`]: `Content-Encoding`, decoded within a limit and encoded again.
 //! - [`request`]: the request body, read and edited in place.
+//! - [`patch`]: edits of a JSON text by path, down to the bytes they are about.
 //! - [`turn`]: what a request is: a new prompt, a continuation, a compaction, ...
 //! - [`sse`]: server-sent events cut out of a byte stream, however it was split.
 //! - [`frame`]: WebSocket frames and the messages they carry.
@@ -15,6 +16,7 @@ pub mod encoding;
 pub mod event;
 pub mod frame;
 mod json;
+pub mod patch;
 pub mod request;
 pub mod sse;
 pub mod turn;

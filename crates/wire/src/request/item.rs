@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::scan::member;
 use crate::json::{self, Cursor, Malformed, Span, TextPart};
+use crate::patch::PathPart;
 
 /// Who an item speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,6 +177,28 @@ impl Item {
     /// The text of `output`, read like `content`.
     pub fn output_parts(&self) -> Vec<TextPart<'_>> {
         self.texts(self.members.output.as_ref())
+    }
+
+    /// The way from the item to one of its text literals (of `content` or `output`).
+    pub fn path_to(&self, literal: &Range<usize>) -> Option<Vec<PathPart>> {
+        if self.plain {
+            return Some(Vec::new());
+        }
+        for (name, within) in [
+            ("content", &self.members.content),
+            ("output", &self.members.output),
+        ] {
+            let Some(within) = within else { continue };
+            if within == literal {
+                return Some(vec![name.into()]);
+            }
+            if within.contains(&literal.start) {
+                let mut texts = self.parts(Some(within)).into_iter().map(|part| part.text);
+                let at = texts.position(|text| text.is_some_and(|text| text.span == *literal))?;
+                return Some(vec![name.into(), at.into(), "text".into()]);
+            }
+        }
+        None
     }
 
     fn texts(&self, within: Option<&Span>) -> Vec<TextPart<'_>> {

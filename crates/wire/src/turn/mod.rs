@@ -12,7 +12,7 @@ use std::ops::Range;
 
 pub use metadata::TurnMetadata;
 
-use crate::request::RequestBody;
+use crate::request::{Item, RequestBody};
 
 /// What a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +73,17 @@ impl std::fmt::Debug for PromptRef {
             .field("text_span", &self.text_span)
             .finish_non_exhaustive()
     }
+}
+
+/// The place of the first item that the model has not answered yet. Items before it are history:
+/// a provider's prompt cache holds them, so they must not change any more.
+pub fn frontier(items: &[Item]) -> usize {
+    read::frontier(items)
+}
+
+/// Whether an item is the output of a tool.
+pub fn is_tool_output(item: &Item) -> bool {
+    context::standing(item) == context::Standing::Tool
 }
 
 /// What one request is.

@@ -27,6 +27,14 @@ pub(super) fn kind_from_head(
         .map(|_| TurnKind::Subagent)
 }
 
+/// The first item that the model has not answered yet: what stands before it is history.
+pub(super) fn frontier(items: &[Item]) -> usize {
+    items
+        .iter()
+        .rposition(|item| context::standing(item) == Standing::Model)
+        .map_or(0, |last| last + 1)
+}
+
 /// The kind and, for requests of the user, the newest prompt.
 pub(super) fn classify(
     body: &RequestBody,

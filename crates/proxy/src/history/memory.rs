@@ -1,0 +1,142 @@
+//! The amendments of all conversations, in bounded memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::amendment::Amendment;
+use super::key::ItemKey;
+
+/// What was done to which items. The ones that nobody sent for longest are forgotten first.
+#[derive(Debug)]
+pub struct History {
+    limit: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    amendments: HashMap<ItemKey, (u64, Amendment)>,
+    by_age: BTreeMap<u64, ItemKey>,
+    clock: u64,
+    weight: usize,
+    forgotten: u64,
+}
+
+impl History {
+    /// A memory of about `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Adds to what was done to an item.
+    pub fn remember(&self, key: ItemKey, amendment: Amendment) {
+        let mut state = self.lock();
+        state.put(key, amendment);
+        while state.weight > self.limit && state.amendments.len() > 1 {
+            let Some((_, oldest)) = state.by_age.pop_first() else {
+                break;
+            };
+            if let Some((_, gone)) = state.amendments.remove(&oldest) {
+                state.weight = state.weight.saturating_sub(gone.weight());
+                state.forgotten += 1;
+                // The first time, then ever more rarely.
+                if state.forgotten.is_power_of_two() {
+                    tracing::warn!(
+                        forgotten = state.forgotten,
+                        setting = "limits.history",
+                        "edits of old conversations were forgotten, and will not be repeated in them"
+                    );
+                }
+            }
+        }
+    }
+
+    /// What was done to an item; counts as a use.
+    pub fn recall(&self, key: ItemKey) -> Option<Amendment> {
+        let mut state = self.lock();
+        if state.amendments.is_empty() {
+            return None;
+        }
+        state.clock += 1;
+        let now = state.clock;
+        let (age, amendment) = state.amendments.get_mut(&key)?;
+        let before = std::mem::replace(age, now);
+        let amendment = amendment.clone();
+        state.by_age.remove(&before);
+        state.by_age.insert(now, key);
+        Some(amendment)
+    }
+
+    /// Forgets what was done to an item.
+    pub(crate) fn forget(&self, key: ItemKey) {
+        self.lock().take(key);
+    }
+
+    /// Whether nothing was ever done, so that no body need be read for it.
+    pub fn is_empty(&self) -> bool {
+        self.lock().amendments.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put(&mut self, key: ItemKey, amendment: Amendment) {
+        let mut whole = self.take(key).unwrap_or_default();
+        whole.extend(amendment);
+        self.clock += 1;
+        self.weight += whole.weight();
+        self.by_age.insert(self.clock, key);
+        self.amendments.insert(key, (self.clock, whole));
+    }
+
+    fn take(&mut self, key: ItemKey) -> Option<Amendment> {
+        let (age, amendment) = self.amendments.remove(&key)?;
+        self.by_age.remove(&age);
+        self.weight = self.weight.saturating_sub(amendment.weight());
+        Some(amendment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_used_for_longest_is_forgotten_first() {
+        let history = History::new(4_000);
+        let keys: Vec<_> = (0..8).map(|n| ItemKey::of_id(&n.to_string())).collect();
+        for key in &keys {
+            history.remember(*key, Amendment::after(Bytes::from(vec![b'x'; 400])));
+            // The first one stays in use.
+            assert!(history.recall(keys[0]).is_some());
+        }
+        let kept: Vec<bool> = keys
+            .iter()
+            .map(|key| history.recall(*key).is_some())
+            .collect();
+        assert_eq!(kept, [true, false, true, true, true, true, true, true]);
+    }
+
+    #[test]
+    fn later_amendments_are_added() {
+        let history = History::new(1 << 20);
+        let key = ItemKey::of_id("a");
+        history.remember(key, Amendment::after(Bytes::from_static(b"1")));
+        history.remember(key, Amendment::after(Bytes::from_static(b"2")));
+        let found = history.recall(key).unwrap();
+        assert_eq!(
+            found.after,
+            [Bytes::from_static(b"1"), Bytes::from_static(b"2")]
+        );
+        history.forget(key);
+        assert!(history.is_empty());
+    }
+}

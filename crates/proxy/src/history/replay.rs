@@ -1,0 +1,183 @@
+//! Repeats what was done to the items of a body.
+
+use bytes::Bytes;
+use codex_plus_wire::patch;
+use codex_plus_wire::request::{BodyError, Item, RequestBody};
+use codex_plus_wire::turn::{TurnKind, frontier};
+
+use super::amendment::Amendment;
+use super::key::{ItemKey, is_named, keys};
+use super::memory::History;
+
+/// How an item of a body may still be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SlotState {
+    /// The model has answered it: never touched.
+    Earlier,
+    /// It was new in an earlier request, and what was done then is done.
+    Settled,
+    /// It is new.
+    Fresh,
+    /// We put it there.
+    Ours,
+}
+
+/// What is known of one item of a body, beside the item.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) key: ItemKey,
+    pub(crate) state: SlotState,
+}
+
+impl Slot {
+    pub(crate) fn ours() -> Self {
+        Self {
+            key: ItemKey::of_id(""),
+            state: SlotState::Ours,
+        }
+    }
+}
+
+/// Does again what was done to items of this body, and says how each item of the result stands.
+pub(crate) fn replay(
+    history: &History,
+    body: &mut RequestBody,
+    kind: TurnKind,
+) -> Result<Vec<Slot>, BodyError> {
+    let items = body.items().to_vec();
+    let fresh_from = frontier(&items);
+    let mut replay = Replay {
+        body,
+        slots: Vec::with_capacity(items.len() + 2),
+        removed: Vec::new(),
+    };
+    let nothing = history.is_empty();
+    for (index, (item, key)) in items.iter().zip(keys(&items)).enumerate() {
+        let fresh = index >= fresh_from;
+        // Without an id the same words are a new prompt each time they are sent as one.
+        let anew = fresh && kind == TurnKind::Prompt && !is_named(item);
+        if anew {
+            history.forget(key);
+        }
+        let known = if nothing || anew {
+            None
+        } else {
+            history.recall(key)
+        };
+        let state = match (fresh, &known) {
+            (false, _) => SlotState::Earlier,
+            (true, Some(_)) => SlotState::Settled,
+            (true, None) => SlotState::Fresh,
+        };
+        let slot = Slot { key, state };
+        match known {
+            None => replay.slots.push(slot),
+            Some(amendment) => replay.amend(index, item, slot, &amendment)?,
+        }
+    }
+    let Replay { slots, removed, .. } = replay;
+    remove(body, &items, &removed)?;
+    body.commit()?;
+    Ok(slots)
+}
+
+struct Replay<'a> {
+    body: &'a mut RequestBody,
+    slots: Vec<Slot>,
+    removed: Vec<usize>,
+}
+
+impl Replay<'_> {
+    fn amend(
+        &mut self,
+        index: usize,
+        item: &Item,
+        slot: Slot,
+        amendment: &Amendment,
+    ) -> Result<(), BodyError> {
+        if amendment.removed.is_some() && !item.is_plain() {
+            self.removed.push(index);
+            return Ok(());
+        }
+        self.slots
+            .extend(amendment.before.iter().map(|_| Slot::ours()));
+        self.slots.push(slot);
+        self.slots
+            .extend(amendment.after.iter().map(|_| Slot::ours()));
+        write(self.body, item, item.span().end, amendment)
+    }
+}
+
+/// Writes an amendment into a body; the edits wait for a commit. Items put behind come after byte
+/// `behind`, where the item and what was put behind it before end.
+pub(crate) fn write(
+    body: &mut RequestBody,
+    item: &Item,
+    behind: usize,
+    amendment: &Amendment,
+) -> Result<(), BodyError> {
+    let span = item.span();
+    let raw = body.bytes().slice(span.clone());
+    let edited = match patch::apply(&raw, &amendment.edits) {
+        Ok(edited) => edited,
+        Err(error) => {
+            tracing::debug!(%error, "an item has another form than when it was edited first");
+            raw.clone()
+        }
+    };
+    if item.is_plain() && !(amendment.before.is_empty() && amendment.after.is_empty()) {
+        // A plain string has no room for further items: it becomes the list it stands for.
+        let message = [
+            br#"{"type":"message","role":"user","content":"#,
+            &edited[..],
+            b"}",
+        ]
+        .concat();
+        let list = amendment
+            .before
+            .iter()
+            .map(Bytes::as_ref)
+            .chain([&message[..]])
+            .chain(amendment.after.iter().map(Bytes::as_ref))
+            .collect::<Vec<_>>()
+            .join(&b","[..]);
+        return body.replace(span, [&b"["[..], &list, b"]"].concat());
+    }
+    for before in &amendment.before {
+        body.insert(span.start, [&before[..], b","].concat())?;
+    }
+    if edited != raw {
+        body.replace(span.clone(), edited)?;
+    }
+    for after in &amendment.after {
+        body.insert(behind, [b",", &after[..]].concat())?;
+    }
+    Ok(())
+}
+
+/// Takes items out, each with the comma that goes with it.
+fn remove(body: &mut RequestBody, items: &[Item], removed: &[usize]) -> Result<(), BodyError> {
+    let mut at = 0;
+    while let Some(&first) = removed.get(at) {
+        let mut last = first;
+        while removed.get(at + 1) == Some(&(last + 1)) {
+            at += 1;
+            last += 1;
+        }
+        at += 1;
+        let (Some(from), Some(to)) = (items.get(first), items.get(last)) else {
+            continue;
+        };
+        let before = first.checked_sub(1).and_then(|before| items.get(before));
+        let span = match (before, items.get(last + 1)) {
+            (_, Some(next)) => from.span().start..next.span().start,
+            (Some(before), None) => before.span().end..to.span().end,
+            (None, None) => from.span().start..to.span().end,
+        };
+        body.replace(span, Bytes::new())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

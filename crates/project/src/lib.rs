@@ -1,7 +1,17 @@
 //! What a working directory says.
 //!
 //! - [`settings`]: the `settings.json` layers of the project and of the home folder.
+//! - [`git`]: which branch, how far from its upstream, what changed.
+//! - [`status_line`]: all that in one line, kept fresh in the background.
+//! - [`trust`]: the caller's word on what a project may run.
 //! - [`quantity`]: sizes and lengths of time as people write them in settings.
 
+mod folder;
+pub mod git;
+mod process;
 pub mod quantity;
 pub mod settings;
+pub mod status_line;
+pub mod trust;
+
+pub use folder::project_of;

@@ -66,6 +66,8 @@ pub struct StatusLineSetting {
     pub command: String,
     /// `mode`, as written.
     pub mode: Option<String>,
+    /// How long the command may take; `None` leaves it to the status line's own setting.
+    pub timeout: Option<Duration>,
     /// The file it came from.
     pub file: Arc<Path>,
     /// Whose file that is.
@@ -108,6 +110,8 @@ struct Entry {
 struct StatusLine {
     command: Option<String>,
     mode: Option<String>,
+    #[serde(deserialize_with = "seconds")]
+    timeout: Option<Duration>,
 }
 
 /// A year: longer is a slip of the pen, and would overflow clocks.
@@ -183,11 +187,17 @@ impl Document {
         (groups, problems)
     }
 
+    /// `statusLine.mode`, which may be set without a command.
+    pub(super) fn status_line_mode(&self) -> Option<String> {
+        self.status_line.as_ref()?.mode.clone()
+    }
+
     pub(super) fn status_line(self, file: &Arc<Path>, owner: Owner) -> Option<StatusLineSetting> {
         let setting = self.status_line?;
         Some(StatusLineSetting {
             command: setting.command.filter(|text| !text.trim().is_empty())?,
             mode: setting.mode,
+            timeout: setting.timeout,
             file: Arc::clone(file),
             owner,
         })

@@ -62,6 +62,8 @@ pub struct ProjectSettings {
     pub hooks: BTreeMap<String, Vec<MatcherGroup>>,
     /// The status line of the first layer that sets one.
     pub status_line: Option<StatusLineSetting>,
+    /// `statusLine.mode` of the first layer that sets one, as written, and whose layer that is.
+    pub status_line_mode: Option<(String, Owner)>,
     /// Every file looked for, in order of precedence.
     pub sources: Vec<Source>,
     /// What could not be used, and why.
@@ -124,6 +126,9 @@ impl ProjectSettings {
             self.hooks.entry(event).or_default().push(group);
         }
         self.problems.extend(problems);
+        if self.status_line_mode.is_none() {
+            self.status_line_mode = document.status_line_mode().map(|mode| (mode, owner));
+        }
         if self.status_line.is_none() {
             self.status_line = document.status_line(path, owner);
         }

@@ -1,0 +1,23 @@
+//! Which folder's settings and commands count for a working directory.
+
+use std::path::{Path, PathBuf};
+
+use crate::settings::FOLDERS;
+
+/// The nearest folder at or above `directory` that has a `.codexplus` or `.claude` of its own; the
+/// directory itself when there is none. The search ends at the first git root, and before the home
+/// folder, whose files are the user's, not a project's. Blocking: a few `stat` calls.
+pub fn project_of(directory: &Path, home: Option<&Path>) -> PathBuf {
+    for folder in directory.ancestors() {
+        if home == Some(folder) {
+            break;
+        }
+        if FOLDERS.iter().any(|name| folder.join(name).is_dir()) {
+            return folder.to_owned();
+        }
+        if folder.join(".git").symlink_metadata().is_ok() {
+            break;
+        }
+    }
+    directory.to_owned()
+}

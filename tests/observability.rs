@@ -7,6 +7,8 @@
 
 #[path = "observability/metrics.rs"]
 mod metrics;
+#[path = "observability/otlp.rs"]
+mod otlp;
 #[path = "observability/server_timing.rs"]
 mod server_timing;
 mod support;

@@ -36,7 +36,7 @@ pub(crate) const STATE_DIR: &str = "CODEX_PLUS_STATE_DIR";
 pub(crate) const CODEX: &str = "CODEX_PLUS_CODEX";
 const PREFIX: &str = "CODEX_PLUS_";
 
-/// The variables whose names are ours. An empty value counts as unset.
+/// The variables that set something of ours. An empty value counts as unset.
 pub(crate) const VARIABLES: &[Variable] = &[
     setting(
         "CODEX_PLUS_LISTEN",
@@ -84,6 +84,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "error, warn, info, debug or trace",
     ),
     setting("CODEX_PLUS_LOG_FORMAT", "log.format", "text or json"),
+    setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "otlp.endpoint",
+        "collector that traces and metrics go to",
+    ),
     other(CONFIG, "the user's settings file, in place of the XDG one"),
     other(STATE_DIR, "folder for proxy.pid, proxy.log and the lock"),
     other(CODEX, "the Codex program `codex-plus codex` runs"),
@@ -96,6 +101,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
 /// Variables of others that we honour.
 const FOREIGN: &[(&str, &str)] = &[
     ("RUST_LOG", "log filter; wins over log.level"),
+    (
+        "OTEL_*",
+        "EXPORTER_OTLP_HEADERS, SERVICE_NAME, RESOURCE_ATTRIBUTES, SDK_DISABLED",
+    ),
     ("NO_COLOR", "when set, nothing is coloured"),
     (
         "XDG_CONFIG_HOME",

@@ -8,6 +8,7 @@ mod commands;
 mod daemon;
 mod environment;
 mod log;
+mod otlp;
 mod output;
 mod serve;
 mod settings;

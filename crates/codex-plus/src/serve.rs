@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use codex_plus_proxy::{Drained, Facts, Proxy, StartError, Unobserved};
+use codex_plus_proxy::{Drained, Facts, Observer, Proxy, StartError, Unobserved};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::daemon::{self, Instance, Lock, Locked, StateDir};
 use crate::environment::Environment;
 use crate::log::{self, ExchangeLog, Pipe, Rotating, Sinks};
+use crate::otlp::{self, Beside, Otlp};
 use crate::output::{self, Exit, Paint};
 use crate::settings::{Loaded, SettingsError};
 
@@ -62,11 +63,17 @@ async fn run(
     pipe: Pipe,
 ) -> anyhow::Result<Drained> {
     let settings = &loaded.settings;
-    let observer = ExchangeLog::new(pipe.clone(), settings.log.slow.get());
+    let log = ExchangeLog::new(pipe.clone(), settings.log.slow.get());
+    let otlp = otlp::set_up(settings, env)?;
+    let observer: Arc<dyn Observer> = match &otlp {
+        Some((otlp, _)) => Arc::new(Beside(log, otlp.clone())),
+        None => Arc::new(log),
+    };
     let facts = facts(state, loaded);
-    let proxy = Proxy::bind(&settings.proxy, Arc::new(observer), Vec::new(), facts)
+    let proxy = Proxy::bind(&settings.proxy, observer, Vec::new(), facts)
         .map_err(|error| explain(&error, loaded))?;
     proxy.metrics().add(Arc::new(pipe));
+    let _last_export = export(otlp, &proxy)?;
     let listen = proxy.local_addr();
     let instance = Instance {
         pid: std::process::id(),
@@ -103,6 +110,19 @@ async fn run(
     let drained = proxy.run(shutdown).await.context("the listener failed")?;
     tracing::info!(target: "codex-plus", cut = drained.cut, "stopped");
     Ok(drained)
+}
+
+/// Starts the export to a collector, when there is one to be.
+fn export(otlp: Option<(Otlp, otlp::Ready)>, proxy: &Proxy) -> anyhow::Result<Option<otlp::Guard>> {
+    let Some((otlp, ready)) = otlp else {
+        return Ok(None);
+    };
+    let metrics = proxy.metrics();
+    metrics.add(Arc::new(otlp.clone()));
+    let guard = ready
+        .start(&otlp, metrics, proxy.local_addr())
+        .context("cannot start the export to otlp.endpoint")?;
+    Ok(Some(guard))
 }
 
 /// Done at the first SIGTERM or SIGINT; a second one ends the process at once. SIGHUP means that

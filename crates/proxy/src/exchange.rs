@@ -89,7 +89,6 @@ pub(crate) struct Exchange {
     ledger: Arc<Ledger>,
     record: Option<Box<ExchangeRecord>>,
     carried: Carried,
-    began: Instant,
     watch: Stopwatch,
     /// Whether the client is told the timings.
     tells: bool,
@@ -115,6 +114,7 @@ impl Exchange {
             transport,
             session: text(&parts.headers, "session-id"),
             thread: text(&parts.headers, "thread-id"),
+            trace_parent: text(&parts.headers, "traceparent"),
             turn: None,
             method: parts.method.as_str().to_owned(),
             path: parts.uri.path().to_owned(),
@@ -125,13 +125,11 @@ impl Exchange {
             reason: None,
             timings: Timings::default(),
         };
-        let began = Instant::now();
         Self {
             ledger: Arc::clone(ledger),
             record: Some(Box::new(record)),
             carried,
-            began,
-            watch: Stopwatch::start(began, Stage::Own),
+            watch: Stopwatch::start(Instant::now(), Stage::Own),
             tells: ledger.server_timing || parts.headers.contains_key(TIMING_HEADER),
             inflow: None,
             head: TurnHead::of(parts),
@@ -160,7 +158,6 @@ impl Exchange {
             ledger: Arc::clone(&self.ledger),
             record,
             carried,
-            began,
             watch: Stopwatch::start(began, stage),
             tells: false,
             inflow: None,
@@ -221,6 +218,8 @@ impl Exchange {
     /// The request leaves for the upstream now.
     pub(crate) fn sending(&mut self) {
         self.enter(Stage::Upstream);
+        let ran = self.watch.ran();
+        self.with(|record| record.timings.sent = Some(ran));
     }
 
     /// The answer's head is here.
@@ -242,7 +241,9 @@ impl Exchange {
     pub(crate) fn passed(&mut self, bytes: usize) {
         if self.watch.stage() == Stage::Upstream {
             self.enter(Stage::Stream);
+            let ran = self.watch.ran();
             self.with(|record| {
+                record.timings.first_byte = Some(ran);
                 record.timings.upstream_first_byte = Some(record.timings.upstream);
             });
         }
@@ -264,7 +265,7 @@ impl Exchange {
         }
         self.enter(self.watch.stage());
         let mut timings = self.record.as_ref()?.timings.clone();
-        timings.total = self.watch.ran(self.began);
+        timings.total = self.watch.ran();
         Some(timings)
     }
 
@@ -309,7 +310,7 @@ impl Drop for Exchange {
         let Some(mut record) = self.record.take() else {
             return;
         };
-        record.timings.total = self.watch.ran(self.began);
+        record.timings.total = self.watch.ran();
         if let Some(inflow) = &self.inflow {
             record.bytes_in = inflow.bytes.load(Ordering::Relaxed);
             record.turn = record.turn.or(inflow.turn.get().copied());

@@ -41,7 +41,7 @@ pub use config::Config;
 pub use inspection::{AmendError, Inspection};
 pub use observe::{ExchangeRecord, FilterTime, Observer, Outcome, Timings, Transport, Unobserved};
 pub use reply::Reply;
-pub use upstream::{TlsError, UpstreamError};
+pub use upstream::{TlsError, UpstreamError, tls_client_config};
 
 use chain::Chain;
 use exchange::Ledger;
@@ -160,6 +160,7 @@ impl Proxy {
     /// When the listener cannot be handed to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Drained> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        self.line.metrics.running();
         let line = Arc::new(self.line);
         listener::accept(&line, &listener, shutdown).await;
         drop(listener);

@@ -89,6 +89,10 @@ pub struct Timings {
     pub upstream: Duration,
     /// From that byte to the last: the upstream sends, the client takes.
     pub stream: Duration,
+    /// When the request was handed to the upstream, from its head; absent when it never was.
+    pub sent: Option<Duration>,
+    /// When the first byte of the answer's body was there, from the request's head.
+    pub first_byte: Option<Duration>,
     /// How much of `upstream` went by until the answer's head; absent when there was none.
     pub upstream_head: Option<Duration>,
     /// `upstream`, once the first byte was there.
@@ -100,6 +104,8 @@ pub struct Timings {
 pub struct FilterTime {
     /// The filter's name.
     pub name: &'static str,
+    /// When it first ran, from the request's head.
+    pub began: Duration,
     /// Its time, waiting included.
     pub took: Duration,
 }
@@ -128,10 +134,11 @@ impl Timings {
         .into_iter()
     }
 
-    pub(crate) fn add_filter(&mut self, name: &'static str, took: Duration) {
-        match self.filters.iter_mut().find(|known| known.name == name) {
-            Some(known) => known.took += took,
-            None => self.filters.push(FilterTime { name, took }),
+    pub(crate) fn add_filter(&mut self, more: FilterTime) {
+        let mut known = self.filters.iter_mut();
+        match known.find(|known| known.name == more.name) {
+            Some(known) => known.took += more.took,
+            None => self.filters.push(more),
         }
     }
 }
@@ -151,6 +158,8 @@ pub struct ExchangeRecord {
     pub session: Option<String>,
     /// Codex's `thread-id`, when the head carries one.
     pub thread: Option<String>,
+    /// The client's `traceparent` (W3C Trace Context), when the head carries one.
+    pub trace_parent: Option<String>,
     /// What the request was (`prompt`, `continuation`, ...; see `codex_plus_wire::turn`).
     pub turn: Option<&'static str>,
     /// Request method.

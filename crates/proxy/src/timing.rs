@@ -25,6 +25,7 @@ pub(crate) enum Stage {
 /// Puts each stretch of time where it belongs.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
+    began: Instant,
     stage: Stage,
     /// Since when it is in this stage.
     since: Instant,
@@ -36,6 +37,7 @@ impl Stopwatch {
     /// Starts in `stage`, at a moment that has passed already.
     pub(crate) fn start(began: Instant, stage: Stage) -> Self {
         Self {
+            began,
             stage,
             since: began,
             elsewhere: Duration::ZERO,
@@ -43,8 +45,8 @@ impl Stopwatch {
     }
 
     /// How long it ran up to the last change.
-    pub(crate) fn ran(&self, began: Instant) -> Duration {
-        self.since - began
+    pub(crate) fn ran(&self) -> Duration {
+        self.since - self.began
     }
 
     /// What it is doing now.
@@ -60,7 +62,11 @@ impl Stopwatch {
             Stage::Own => timings.own += took,
             Stage::Read => timings.read += took,
             Stage::Decode => timings.decode += took,
-            Stage::Filter(name) => timings.add_filter(name, took),
+            Stage::Filter(name) => timings.add_filter(FilterTime {
+                name,
+                began: self.ran(),
+                took,
+            }),
             Stage::Upstream => timings.upstream += took,
             Stage::Stream => timings.stream += took,
         }
@@ -71,9 +77,10 @@ impl Stopwatch {
 
     /// So much of the stage under way was time of filters.
     pub(crate) fn filtered(&mut self, spent: &mut FilterClock, timings: &mut Timings) {
-        for FilterTime { name, took } in spent.0.drain(..) {
+        for (name, began, took) in spent.0.drain(..) {
             self.elsewhere += took;
-            timings.add_filter(name, took);
+            let began = began.saturating_duration_since(self.began);
+            timings.add_filter(FilterTime { name, began, took });
         }
     }
 
@@ -89,15 +96,15 @@ impl Stopwatch {
 
 /// What filters took of an answer, until it is put down.
 #[derive(Debug, Default)]
-pub(crate) struct FilterClock(Vec<FilterTime>);
+pub(crate) struct FilterClock(Vec<(&'static str, Instant, Duration)>);
 
 impl FilterClock {
     /// A filter worked from `began` until now.
     pub(crate) fn add(&mut self, name: &'static str, began: Instant) {
         let took = began.elapsed();
-        match self.0.iter_mut().find(|known| known.name == name) {
-            Some(known) => known.took += took,
-            None => self.0.push(FilterTime { name, took }),
+        match self.0.iter_mut().find(|(known, ..)| *known == name) {
+            Some((.., known)) => *known += took,
+            None => self.0.push((name, began, took)),
         }
     }
 }
@@ -141,11 +148,12 @@ mod tests {
         spent.add("slow", Instant::now());
         watch.filtered(&mut spent, &mut timings);
         watch.enter(Stage::Own, &mut timings);
-        let whole = watch.ran(began);
+        let whole = watch.ran();
         let parts = timings.parts().map(|(_, took)| took).sum::<Duration>();
         assert_eq!(whole, parts, "{timings:?}");
         assert!(timings.read >= Duration::from_millis(5));
         assert_eq!(timings.filters.len(), 1);
+        assert!(timings.filters[0].began >= Duration::from_millis(5));
         assert!(timings.filters[0].took >= Duration::from_millis(3));
         assert!(timings.stream < Duration::from_millis(3), "{timings:?}");
     }

@@ -78,7 +78,14 @@ impl<S: Subscriber> Layer<S> for ToPipe {
 /// Libraries may write whole headers and frames at their detailed levels, keys included. Those
 /// levels are for our own code, which holds to saying no secrets, whatever `RUST_LOG` asks for.
 pub(super) fn may_be_logged(metadata: &Metadata<'_>) -> bool {
-    const OURS: &[&str] = &["codex_plus", "codex-plus", "settings", "log", "panic"];
+    const OURS: &[&str] = &[
+        "codex_plus",
+        "codex-plus",
+        "settings",
+        "log",
+        "otlp",
+        "panic",
+    ];
     let part = metadata.target().split("::").next().unwrap_or_default();
     *metadata.level() <= Level::INFO || OURS.iter().any(|ours| part.starts_with(ours))
 }

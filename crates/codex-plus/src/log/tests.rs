@@ -25,6 +25,7 @@ fn record() -> Box<ExchangeRecord> {
         transport: Transport::Http,
         session: Some("0199-ab".to_owned()),
         thread: None,
+        trace_parent: None,
         turn: Some("prompt"),
         method: "POST".to_owned(),
         path: "/responses".to_owned(),
@@ -86,6 +87,7 @@ fn an_exchange_tells_each_filter() {
     record.timings.read = Duration::from_millis(40);
     record.timings.filters = vec![FilterTime {
         name: "hooks",
+        began: Duration::ZERO,
         took: Duration::from_millis(12),
     }];
     let text = line(&exchange(record.clone()), LogFormat::Text);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::environment::{Environment, VARIABLES};
 
 use super::assignment::is_secret;
-use super::{Assignment, Origin, Settings, SettingsError, file, project};
+use super::{Assignment, Origin, Settings, SettingsError, file, otlp, project};
 
 /// Settings in force, and how they came about.
 #[derive(Debug, Clone)]
@@ -142,6 +142,10 @@ fn variables(env: &Environment) -> Result<Vec<Assignment>, SettingsError> {
         let text = value
             .to_str()
             .ok_or_else(|| fail("is not UTF-8; set it again as UTF-8".to_owned()))?;
+        // Others use this variable too, and for protocols we do not speak: it stops no start.
+        if key == "otlp.endpoint" && !otlp::is_usable(text) {
+            continue;
+        }
         let value = match key {
             "passthrough" | "websocket" | "tls.allow_plain_http" => toml::Value::Boolean(
                 boolean(text)

@@ -8,6 +8,7 @@ mod assignment;
 mod file;
 mod load;
 mod log;
+mod otlp;
 mod project;
 mod schema;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize, de::Error as _};
 pub(crate) use assignment::{Assignment, Origin, SettingsError};
 pub(crate) use load::{Loaded, listen as listen_value, load};
 pub(crate) use log::{LogFormat, LogSettings};
+pub(crate) use otlp::OtlpSettings;
 pub(crate) use schema::schema_text;
 
 /// Everything a settings file may say.
@@ -33,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) proxy: Config,
     /// The log.
     pub(crate) log: LogSettings,
+    /// Traces and metrics for an OpenTelemetry collector.
+    pub(crate) otlp: OtlpSettings,
     /// Folders whose `.codexplus/config.toml` may set every key, also those that redirect
     /// traffic. Only read from the user's own file.
     pub(crate) trusted_projects: Vec<PathBuf>,
@@ -54,6 +58,13 @@ impl Settings {
                 "at most 100 old log files are kept",
             ));
         }
+        let otlp = match root.remove("otlp") {
+            Some(section) => OtlpSettings::deserialize(section)?,
+            None => OtlpSettings::default(),
+        };
+        if let Some(problem) = otlp.problem() {
+            return Err(toml::de::Error::custom(problem));
+        }
         let trusted_projects = match root.remove("trusted_projects") {
             Some(list) => Vec::deserialize(list)?,
             None => Vec::new(),
@@ -61,6 +72,7 @@ impl Settings {
         Ok(Self {
             proxy: Config::deserialize(root)?,
             log,
+            otlp,
             trusted_projects,
         })
     }

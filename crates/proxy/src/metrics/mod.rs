@@ -6,9 +6,10 @@ mod histogram;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 pub(crate) use exchanges::{Carried, ExchangeCounts};
@@ -33,6 +34,8 @@ struct Inner {
     connections: Arc<Semaphore>,
     most_connections: usize,
     sources: Mutex<Vec<Arc<dyn MetricSource>>>,
+    /// Where exchanges are carried, once they are.
+    runtime: OnceLock<Handle>,
 }
 
 impl Metrics {
@@ -48,7 +51,14 @@ impl Metrics {
             most_connections: connections.available_permits(),
             connections,
             sources: Mutex::default(),
+            runtime: OnceLock::new(),
         }))
+    }
+
+    /// The line runs in the runtime of the caller.
+    pub(crate) fn running(&self) {
+        // A proxy runs once.
+        let _ = self.0.runtime.set(Handle::current());
     }
 
     /// Shows the numbers of `source` as well, behind the line's own.
@@ -71,7 +81,9 @@ impl Metrics {
         );
         self.0.exchanges.collect(&mut families);
         self.connections(&mut families);
-        runtime(&mut families);
+        if let Some(handle) = self.0.runtime.get() {
+            runtime(handle, &mut families);
+        }
         // Cloned, so that nobody waits for a source to finish.
         let sources = self.sources().clone();
         for source in sources {
@@ -117,10 +129,7 @@ impl Metrics {
 }
 
 /// The workers of the line.
-fn runtime(families: &mut Families) {
-    let Ok(handle) = tokio::runtime::Handle::try_current() else {
-        return;
-    };
+fn runtime(handle: &Handle, families: &mut Families) {
     let runtime = handle.metrics();
     families.number(
         "codex_plus_runtime_workers",

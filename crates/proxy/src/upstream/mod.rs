@@ -25,7 +25,7 @@ use crate::metrics::DialCounts;
 use dial::{ConnectTimeout, Dialer, Within, chain};
 pub(crate) use route::Route;
 pub use route::UpstreamError;
-pub use tls::TlsError;
+pub use tls::{TlsError, client_config as tls_client_config};
 
 /// Idle connections kept for each provider.
 const IDLE_CONNECTIONS: usize = 32;

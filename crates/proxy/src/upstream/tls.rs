@@ -26,7 +26,7 @@ pub enum TlsError {
 }
 
 /// The TLS configuration, trusting the system's authorities and `ca_files`.
-pub(crate) fn client_config(ca_files: &[PathBuf]) -> Result<ClientConfig, TlsError> {
+pub fn client_config(ca_files: &[PathBuf]) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {

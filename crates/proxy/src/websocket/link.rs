@@ -56,6 +56,7 @@ impl Link {
         if is_request(&body) {
             let bytes = message.payload.len();
             let mut exchange = self.connection.sibling(bytes, began, Stage::Upstream);
+            exchange.sending();
             let turn = self.line.seen.read(&TurnHead::of(&self.head), &body);
             exchange.classified(turn.kind.as_str());
             self.live.begin(exchange, None);

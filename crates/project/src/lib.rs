@@ -3,9 +3,11 @@
 //! - [`settings`]: the `settings.json` layers of the project and of the home folder.
 //! - [`git`]: which branch, how far from its upstream, what changed.
 //! - [`status_line`]: all that in one line, kept fresh in the background.
+//! - [`commands`]: prompts kept in markdown files.
 //! - [`trust`]: the caller's word on what a project may run.
 //! - [`quantity`]: sizes and lengths of time as people write them in settings.
 
+pub mod commands;
 mod folder;
 pub mod git;
 mod process;

@@ -1,0 +1,28 @@
+//! Slash commands: prompts kept in markdown files, with arguments, file references and shell lines.
+//!
+//! ```text
+//! PROJECT/.codexplus/commands  PROJECT/.claude/commands  ~/.codexplus/commands  ~/.claude/commands
+//! ```
+//!
+//! The first file of a name wins; `git/sync.md` is `/git:sync`. A file is looked up by its name at
+//! the moment it is used, which costs four look-ups and is never out of date.
+
+mod body;
+mod config;
+mod expand;
+mod file;
+mod find;
+mod frontmatter;
+mod invocation;
+mod permission;
+mod references;
+mod shell;
+
+pub use body::Body;
+pub use config::Config;
+pub use expand::{Commands, Expansion};
+pub use file::{CommandError, CommandFile};
+pub use find::Listed;
+pub use frontmatter::Frontmatter;
+pub use invocation::{Invocation, split_arguments};
+pub use permission::AllowedTools;

@@ -16,6 +16,8 @@ pub struct Config {
     pub timeout: TimeSpan,
     /// The same for `UserPromptSubmit`, where the user is waiting.
     pub prompt_timeout: TimeSpan,
+    /// The same for a Python hook.
+    pub python_timeout: TimeSpan,
     /// Hooks running at once, over all exchanges; further ones wait for their turn.
     pub max_parallel: usize,
     /// `async` hooks running at once; further ones are not started.
@@ -28,6 +30,8 @@ pub struct Config {
     pub workers: usize,
     /// Memory of one Python worker before it is replaced.
     pub worker_memory: ByteSize,
+    /// A session that is silent for so long has ended.
+    pub session_idle: TimeSpan,
 }
 
 impl Default for Config {
@@ -37,12 +41,14 @@ impl Default for Config {
             slow: TimeSpan::milliseconds(10),
             timeout: TimeSpan::seconds(600),
             prompt_timeout: TimeSpan::seconds(30),
+            python_timeout: TimeSpan::seconds(5),
             max_parallel: 32,
             max_background: 16,
             output: ByteSize::mebibytes(1),
             python: String::new(),
             workers: 4,
             worker_memory: ByteSize::mebibytes(512),
+            session_idle: TimeSpan::seconds(1800),
         }
     }
 }

@@ -162,8 +162,12 @@ impl Dispatcher {
         if let Some(failure) = failure {
             tracing::warn!(hook = name, "a hook failed and was passed over: {failure}");
         }
+        self.count(name, took, failure.map(ToString::to_string));
+    }
+
+    /// Puts a run on record, and names the hook in the log when it was slow.
+    pub(crate) fn count(&self, name: &str, took: Duration, error: Option<String>) {
         let budget = self.config.slow.get();
-        let error = failure.map(ToString::to_string);
         let slow = self.stats.record(name, took, budget, error);
         // The first time, then ever more rarely: a slow hook must not flood the log.
         if let Some(times) = slow.filter(|times| times.is_power_of_two()) {

@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod dispatcher;
+pub mod engine;
 pub mod event;
 pub mod folders;
 pub mod input;

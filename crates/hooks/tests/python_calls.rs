@@ -168,6 +168,7 @@ async fn an_exception_comes_with_traceback_and_the_files_line() {
         message,
         traceback,
         line,
+        ..
     } = error(&pool, &hook).await
     else {
         panic!("another error")

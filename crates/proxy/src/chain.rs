@@ -3,22 +3,16 @@
 //! A filter states its interest up front, from the request's head alone. What no filter of an
 //! exchange is interested in is not decoded, parsed or held back.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
-use bytes::Bytes;
-use codex_plus_wire::event::{EventKind, EventKinds};
+use codex_plus_wire::event::EventKinds;
 use http::request::Parts;
 
 use crate::exchange::Exchange;
 use crate::inspection::Inspection;
+use crate::listeners::{BoxFuture, EventFilter, Listeners};
 use crate::reply::Reply;
-use crate::timing::{FilterClock, Stage};
-
-/// A future in a box, as async methods of trait objects return it.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use crate::timing::Stage;
 
 /// How much of a request a filter reads; each step includes the ones before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,25 +44,6 @@ pub enum Verdict {
     Reply(Reply),
 }
 
-/// An event of the answer. The three transports differ in framing only, so this is all a filter
-/// sees; an answer that is one JSON document comes as a single `response.completed`.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// Which kind it is.
-    pub kind: EventKind,
-    /// Its JSON.
-    pub data: Bytes,
-}
-
-/// What a filter decides about an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EventVerdict {
-    /// It goes on as it is.
-    Pass,
-    /// These events' JSON goes on instead; none drops it.
-    Replace(Vec<Bytes>),
-}
-
 /// A step on the line.
 pub trait Filter: Send + Sync + 'static {
     /// The name in log lines and metric labels.
@@ -86,12 +61,6 @@ pub trait Filter: Send + Sync + 'static {
     fn events(&self, _request: &Inspection<'_>) -> Option<Box<dyn EventFilter>> {
         None
     }
-}
-
-/// A filter listening to one answer.
-pub trait EventFilter: Send {
-    /// Decides about one event; those behind it wait until it has.
-    fn event<'a>(&'a mut self, event: &'a Event) -> BoxFuture<'a, EventVerdict>;
 }
 
 /// Every filter, in order.
@@ -165,70 +134,15 @@ impl Plan {
 
     /// The filters that listen to this answer.
     pub(crate) fn listen(&self, request: &Inspection<'_>) -> Option<Listeners> {
-        let mut listeners = Listeners {
-            filters: Vec::new(),
-            events: EventKinds::default(),
-            spent: FilterClock::default(),
-        };
+        let mut listeners = Listeners::default();
         for (filter, interest) in &self.filters {
             if interest.events.is_empty() {
                 continue;
             }
             if let Some(listener) = filter.events(request) {
-                listeners.events = listeners.events.union(interest.events);
-                let name = filter.name();
-                listeners.filters.push((name, interest.events, listener));
+                listeners.add(filter.name(), interest.events, listener);
             }
         }
-        (!listeners.filters.is_empty()).then_some(listeners)
-    }
-}
-
-/// The event filters of one answer, in order.
-pub(crate) struct Listeners {
-    filters: Vec<(&'static str, EventKinds, Box<dyn EventFilter>)>,
-    events: EventKinds,
-    /// What each of them took and the exchange does not know of yet.
-    pub(crate) spent: FilterClock,
-}
-
-impl Listeners {
-    /// Whether any of them wants events of this kind.
-    pub(crate) fn want(&self, kind: EventKind) -> bool {
-        self.events.contains(kind)
-    }
-
-    /// Shows an event to each filter in turn; what one makes of it is what the next one sees.
-    pub(crate) async fn hear(&mut self, event: Event) -> EventVerdict {
-        let mut current = vec![event];
-        let mut changed = false;
-        for (name, kinds, filter) in &mut self.filters {
-            let mut next = Vec::with_capacity(current.len());
-            for event in current {
-                if !kinds.contains(event.kind) {
-                    next.push(event);
-                    continue;
-                }
-                let began = Instant::now();
-                let verdict = filter.event(&event).await;
-                self.spent.add(name, began);
-                match verdict {
-                    EventVerdict::Pass => next.push(event),
-                    EventVerdict::Replace(data) => {
-                        changed = true;
-                        next.extend(data.into_iter().map(|data| Event {
-                            kind: EventKind::peek(&data),
-                            data,
-                        }));
-                    }
-                }
-            }
-            current = next;
-        }
-        if changed {
-            EventVerdict::Replace(current.into_iter().map(|event| event.data).collect())
-        } else {
-            EventVerdict::Pass
-        }
+        (!listeners.is_empty()).then_some(listeners)
     }
 }

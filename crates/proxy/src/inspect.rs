@@ -11,13 +11,14 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::body::{BodyFault, OutBody};
-use crate::chain::{Listeners, Plan};
+use crate::chain::Plan;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
 use crate::history::{ItemKey, Slot, replay};
 use crate::inspection::Inspection;
 use crate::line::Line;
+use crate::listeners::Listeners;
 use crate::reply::Reply;
 use crate::timing::Stage;
 use crate::turn::TurnHead;
@@ -28,6 +29,8 @@ pub(crate) enum Reviewed {
     Forward {
         /// The new body in pieces, when a filter edited it.
         edited: Option<Vec<Bytes>>,
+        /// The body as it goes out, decoded, when the upstream may be asked once more.
+        plain: Option<Bytes>,
         /// Who listens to the answer.
         listeners: Option<Listeners>,
     },
@@ -41,6 +44,7 @@ pub(crate) enum Inspected {
         body: OutBody,
         fault: Option<std::sync::Arc<BodyFault>>,
         listeners: Option<Listeners>,
+        plain: Option<Bytes>,
     },
     Reply {
         reply: Reply,
@@ -101,12 +105,19 @@ pub(crate) async fn review(
     }
     request.settle();
     let listeners = plan.listen(&request);
+    let asks = listeners.as_ref().is_some_and(Listeners::may_ask_again);
+    let plain = request.body.as_ref().filter(|_| asks);
+    let plain = plain.map(|body| body.bytes().clone());
     let edited = is_changed(&request, &original);
     let edited = request
         .body
         .filter(|_| edited)
         .map(RequestBody::into_chunks);
-    Reviewed::Forward { edited, listeners }
+    Reviewed::Forward {
+        edited,
+        plain,
+        listeners,
+    }
 }
 
 /// Whether the body is another one than the client sent. Edits that a filter has read already stand
@@ -164,6 +175,7 @@ pub(crate) async fn inspect(
                 body,
                 fault,
                 listeners,
+                plain: None,
             },
         });
     }
@@ -187,14 +199,17 @@ pub(crate) async fn inspect(
         Reviewed::Reply { reply, stream } => Ok(Inspected::Reply { reply, stream }),
         Reviewed::Forward {
             edited: None,
+            plain,
             listeners,
         } => Ok(Inspected::Forward {
             body: OutBody::held([raw], trailers),
             fault: None,
             listeners,
+            plain,
         }),
         Reviewed::Forward {
             edited: Some(chunks),
+            plain,
             listeners,
         } => {
             let chunks = encode(encoding.ok(), chunks, headers);
@@ -204,6 +219,7 @@ pub(crate) async fn inspect(
                 body: OutBody::held(chunks, trailers),
                 fault: None,
                 listeners,
+                plain,
             })
         }
     }

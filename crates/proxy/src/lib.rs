@@ -17,8 +17,10 @@ pub mod history;
 mod http;
 mod inspect;
 mod inspection;
+mod joint;
 mod line;
 mod listener;
+mod listeners;
 pub mod metrics;
 mod observe;
 mod reply;
@@ -36,9 +38,10 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 
-pub use chain::{BoxFuture, Event, EventFilter, EventVerdict, Filter, Interest, Reads, Verdict};
+pub use chain::{Filter, Interest, Reads, Verdict};
 pub use config::Config;
 pub use inspection::{AmendError, Inspection};
+pub use listeners::{Again, AnswerEnd, BoxFuture, Event, EventFilter, EventVerdict};
 pub use observe::{ExchangeRecord, FilterTime, Observer, Outcome, Timings, Transport, Unobserved};
 pub use reply::Reply;
 pub use upstream::{TlsError, UpstreamError, tls_client_config};

@@ -21,6 +21,10 @@ from .monitor import Started, watch
 _EAGER: Dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
+class Unloadable(Exception):
+    """The code of a hook file raised the exception that is this one's cause."""
+
+
 class Worker(asyncio.Protocol):
     """One connection to the proxy."""
 
@@ -104,12 +108,20 @@ class Worker(asyncio.Protocol):
             loaded = self._hooks[head["hook"]]
             path = loaded.path
             capture.current.set((call, loaded.name))
+            try:
+                loaded.hook()
+            except LoadError:
+                raise
+            except BaseException as error:
+                raise Unloadable from error
             kind, state, rest = await run_call(loaded, head["method"], head["request"], body)
             answer = frames.encode_split(kind, call, state, rest)
         except asyncio.CancelledError:
             raise
         except NotJson as error:
             answer = _error(call, "result", {"message": str(error)})
+        except Unloadable as error:
+            answer = _error(call, "load", describe(error.__cause__ or error, path))
         except LoadError as error:
             answer = _error(call, "load", {"message": str(error)})
         except BaseException as error:  # sys.exit() too must not end the worker

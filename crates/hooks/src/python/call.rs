@@ -147,6 +147,8 @@ pub enum PythonError {
         traceback: String,
         /// The line of the hook file, if one was on the stack.
         line: Option<u64>,
+        /// The file itself cannot be used: no call of it can succeed.
+        unusable: bool,
     },
     /// The hook took too long.
     #[error("hook {hook} did not answer within {} ms{}", after.as_millis(), at(at_line.as_deref()))]

@@ -285,6 +285,8 @@ struct Raised {
     #[serde(default)]
     traceback: String,
     line: Option<u64>,
+    #[serde(default)]
+    kind: String,
 }
 
 fn reply(
@@ -299,6 +301,7 @@ fn reply(
         message: raised.message,
         traceback: raised.traceback,
         line: raised.line,
+        unusable: raised.kind == "load",
     };
     let garbled = |why: String| {
         let message = format!("its worker's reply makes no sense: {why}");
@@ -306,6 +309,7 @@ fn reply(
             message,
             traceback: String::new(),
             line: None,
+            kind: String::new(),
         })
     };
     if kind == Kind::Error {

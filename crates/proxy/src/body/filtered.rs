@@ -12,8 +12,9 @@ use codex_plus_wire::sse::{SseFrame, SseFramer};
 use http_body::Frame;
 
 use super::source::Source;
-use crate::chain::{BoxFuture, Event, EventVerdict, Listeners};
 use crate::exchange::Exchange;
+use crate::joint::{Joined, Joint};
+use crate::listeners::{Again, AnswerEnd, BoxFuture, Event, EventVerdict, Listeners};
 use crate::observe::Outcome;
 
 /// Frames in, frames out. Events nobody listens to leave as the very bytes they came as, and in
@@ -27,12 +28,25 @@ pub(crate) struct FilteredBody {
     out: VecDeque<Frame<Bytes>>,
     trailers: Option<Frame<Bytes>>,
     ended: bool,
+    joint: Joint,
+    ask: Option<AskAgain>,
+    longest_event: usize,
 }
+
+/// Asks the upstream once more; the body of its answer, if it gives one that can be read.
+pub(crate) type AskAgain = Box<dyn FnMut(&Again) -> BoxFuture<'static, Option<Source>> + Send>;
 
 enum State {
     Listening(Listeners),
     /// A filter is deciding about a frame; the listeners come back with its verdict.
     Deciding(SseFrame, BoxFuture<'static, (Listeners, EventVerdict)>),
+    /// The upstream is asked once more, instead of ending the answer with a frame.
+    Asking(
+        SseFrame,
+        Listeners,
+        Again,
+        BoxFuture<'static, Option<Source>>,
+    ),
     /// Only while the listeners change hands.
     Moving,
 }
@@ -50,6 +64,7 @@ impl FilteredBody {
         exchange: Exchange,
         listeners: Listeners,
         longest_event: usize,
+        ask: Option<AskAgain>,
     ) -> Self {
         Self {
             source,
@@ -60,6 +75,16 @@ impl FilteredBody {
             out: VecDeque::new(),
             trailers: None,
             ended: false,
+            joint: Joint::default(),
+            ask,
+            longest_event,
+        }
+    }
+
+    /// The answer is over; its listeners are told.
+    fn end(&mut self, end: AnswerEnd) {
+        if let State::Listening(listeners) = &mut self.state {
+            listeners.end(end);
         }
     }
 
@@ -82,6 +107,7 @@ impl FilteredBody {
                 if self.drain() {
                     continue;
                 }
+                self.end(AnswerEnd::Completed);
                 self.exchange.conclude(Outcome::Completed, None);
                 return Poll::Ready(None);
             }
@@ -94,6 +120,7 @@ impl FilteredBody {
                     Err(trailers) => self.trailers = Some(trailers),
                 },
                 Some(Err(error)) => {
+                    self.end(AnswerEnd::Cut);
                     self.exchange
                         .conclude(Outcome::UpstreamCut, Some(error.to_string()));
                     return Poll::Ready(Some(Err(error)));
@@ -106,18 +133,29 @@ impl FilteredBody {
         }
     }
 
-    /// Waits for the filter that is deciding, if one is.
+    /// Waits for the filter that is deciding, or the upstream that is asked once more.
     fn decided(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let State::Deciding(_, deciding) = &mut self.state else {
-            return Poll::Ready(());
-        };
-        let (mut listeners, verdict) = ready!(deciding.as_mut().poll(cx));
-        self.exchange.filtered(&mut listeners.spent);
-        let State::Deciding(frame, ..) =
-            std::mem::replace(&mut self.state, State::Listening(listeners))
-        else {
-            return Poll::Ready(());
-        };
+        if let State::Deciding(_, deciding) = &mut self.state {
+            let (mut listeners, verdict) = ready!(deciding.as_mut().poll(cx));
+            self.exchange.filtered(&mut listeners.spent);
+            let next = State::Listening(listeners);
+            if let State::Deciding(frame, ..) = std::mem::replace(&mut self.state, next) {
+                self.carry_out(frame, verdict);
+            }
+        }
+        if let State::Asking(.., asking) = &mut self.state {
+            let answer = ready!(asking.as_mut().poll(cx));
+            if let State::Asking(frame, listeners, again, _) =
+                std::mem::replace(&mut self.state, State::Moving)
+            {
+                self.state = State::Listening(listeners);
+                self.answered_again(&frame, &again, answer);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn carry_out(&mut self, frame: SseFrame, verdict: EventVerdict) {
         match verdict {
             EventVerdict::Pass => self.pass(frame.raw),
             EventVerdict::Replace(events) => {
@@ -130,16 +168,47 @@ impl FilteredBody {
                 };
                 self.out.extend(rewritten.into_iter().map(Frame::data));
             }
+            EventVerdict::Again(again) => {
+                let state = std::mem::replace(&mut self.state, State::Moving);
+                match (&mut self.ask, state) {
+                    (Some(ask), State::Listening(listeners)) => {
+                        let asking = ask(&again);
+                        self.state = State::Asking(frame, listeners, again, asking);
+                    }
+                    (_, state) => {
+                        self.state = state;
+                        self.pass(frame.raw);
+                    }
+                }
+            }
         }
-        Poll::Ready(())
+    }
+
+    fn answered_again(&mut self, frame: &SseFrame, again: &Again, answer: Option<Source>) {
+        let Some(source) = answer else {
+            // The answer ends as it would have.
+            return self.pass(frame.raw.clone());
+        };
+        self.joint.follow(again, &frame.data().unwrap_or_default());
+        self.source = source;
+        self.framer = SseFramer::new(self.longest_event);
+        self.ended = false;
     }
 
     /// Takes one event out of the framer; false when it needs more bytes.
     fn next_event(&mut self) -> bool {
-        let Some(frame) = self.framer.next_frame() else {
+        let Some(mut frame) = self.framer.next_frame() else {
             self.flush_run();
             return !self.out.is_empty();
         };
+        if self.joint.follows() {
+            let joined = frame.data().map(|data| self.joint.join(&data));
+            match joined.unwrap_or(Joined::Same) {
+                Joined::Same => {}
+                Joined::Changed(data) => frame = frame.replaced(&data),
+                Joined::Dropped => return true,
+            }
+        }
         let State::Listening(listeners) = &self.state else {
             return true;
         };

@@ -8,7 +8,7 @@ mod source;
 mod tap;
 
 pub(crate) use answer::AnswerBody;
-pub(crate) use filtered::FilteredBody;
+pub(crate) use filtered::{AskAgain, FilteredBody};
 pub(crate) use out::{BodyFault, OutBody};
 pub(crate) use source::Source;
 pub(crate) use tap::Tap;

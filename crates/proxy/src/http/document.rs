@@ -5,18 +5,18 @@ use bytes::{Bytes, BytesMut};
 use codex_plus_wire::event::EventKind;
 use http::{HeaderValue, Response, header};
 use http_body::Body;
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::answers;
-use crate::body::AnswerBody;
-use crate::chain::{Event, EventVerdict, Listeners};
+use crate::body::{AnswerBody, AskAgain, Source};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
+use crate::joint::{Joined, Joint};
 use crate::line::Line;
+use crate::listeners::{AnswerEnd, Event, EventVerdict, Listeners};
 use crate::observe::Outcome;
 use crate::timing::Stage;
 
@@ -27,30 +27,60 @@ pub(crate) async fn filter(
     line: &Line,
     response: Response<Incoming>,
     mut listeners: Listeners,
+    mut ask: Option<AskAgain>,
     mut exchange: Exchange,
 ) -> Response<AnswerBody> {
     let limit = line.config.limits.decoded.get();
-    if !listeners.want(EventKind::Completed) || response.body().size_hint().lower() > limit as u64 {
+    if response.body().size_hint().lower() > limit as u64 {
         return answers::pass(response, exchange, line.config.timeouts.stream_idle.get());
     }
     let (mut head, body) = response.into_parts();
-    let document = match read(line, body, limit, &mut exchange).await {
-        Ok(document) => document,
-        Err(error) => return answers::fail(exchange, &error),
+    let mut source = Source::new(body, line.config.timeouts.stream_idle.get());
+    let mut joint = Joint::default();
+    let document = loop {
+        let document = match read(&mut source, limit, &mut exchange).await {
+            Ok(document) => document,
+            Err(error) => {
+                listeners.end(AnswerEnd::Cut);
+                return answers::fail(exchange, &error);
+            }
+        };
+        exchange.enter(Stage::Own);
+        let mut event = wrap(&document);
+        if let Joined::Changed(joined) = joint.join(&event) {
+            event = joined;
+        }
+        let event = Event {
+            kind: EventKind::Completed,
+            data: event,
+        };
+        let data = event.data.clone();
+        let verdict = if listeners.want(EventKind::Completed) {
+            listeners.hear(event).await
+        } else {
+            EventVerdict::Pass
+        };
+        match (verdict, &mut ask) {
+            (EventVerdict::Pass, _) if !joint.follows() => break document,
+            (EventVerdict::Replace(events), _) => {
+                break events.iter().find_map(unwrap).unwrap_or(document);
+            }
+            (EventVerdict::Again(again), Some(asks)) => {
+                if let Some(further) = asks(&again).await {
+                    joint.follow(&again, &data);
+                    source = further;
+                    continue;
+                }
+                break unwrap(&data).unwrap_or(document);
+            }
+            _ => break unwrap(&data).unwrap_or(document),
+        }
     };
-    exchange.enter(Stage::Own);
-    let mut event = BytesMut::with_capacity(BEFORE.len() + document.len() + 1);
-    event.extend_from_slice(BEFORE);
-    event.extend_from_slice(&document);
-    event.extend_from_slice(b"}");
-    let event = Event {
-        kind: EventKind::Completed,
-        data: event.freeze(),
+    let document = match listeners.head(&mut head, Some(document.clone())).await {
+        Some(changed) => changed,
+        None => document,
     };
-    let document = match listeners.hear(event).await {
-        EventVerdict::Pass => document,
-        EventVerdict::Replace(events) => events.iter().find_map(unwrap).unwrap_or(document),
-    };
+    listeners.end(AnswerEnd::Completed);
     exchange.filtered(&mut listeners.spent);
     exchange.passed(document.len());
     head.headers = headers::response(&head.headers);
@@ -59,6 +89,15 @@ pub(crate) async fn filter(
     head.headers
         .insert(header::CONTENT_LENGTH, HeaderValue::from(document.len()));
     Response::from_parts(head, AnswerBody::whole(document))
+}
+
+/// The document as the event that would have ended a stream.
+fn wrap(document: &[u8]) -> Bytes {
+    let mut event = BytesMut::with_capacity(BEFORE.len() + document.len() + 1);
+    event.extend_from_slice(BEFORE);
+    event.extend_from_slice(document);
+    event.extend_from_slice(b"}");
+    event.freeze()
 }
 
 /// The document inside a `response.completed` event.
@@ -72,25 +111,18 @@ fn unwrap(event: &Bytes) -> Option<Bytes> {
     Some(event.slice_ref(completed.response.get().as_bytes()))
 }
 
-async fn read(
-    line: &Line,
-    mut body: Incoming,
-    limit: usize,
-    exchange: &mut Exchange,
-) -> Result<Bytes, Error> {
+async fn read(source: &mut Source, limit: usize, exchange: &mut Exchange) -> Result<Bytes, Error> {
     let broken = |reason: String| Error::Broken {
         upstream: "The upstream".to_owned(),
         reason,
     };
-    let idle = line.config.timeouts.stream_idle.get();
     let mut document = BytesMut::new();
     exchange.passing();
     loop {
-        match tokio::time::timeout(idle, body.frame()).await {
-            Ok(None) => return Ok(document.freeze()),
-            Ok(Some(Err(error))) => return Err(broken(error.to_string())),
-            Err(_) => return Err(broken("it fell silent (timeouts.stream_idle)".to_owned())),
-            Ok(Some(Ok(frame))) => {
+        match std::future::poll_fn(|cx| source.poll(cx)).await {
+            None => return Ok(document.freeze()),
+            Some(Err(error)) => return Err(broken(error.to_string())),
+            Some(Ok(frame)) => {
                 let Some(data) = frame.data_ref() else {
                     continue;
                 };

@@ -1,5 +1,6 @@
 //! Exchanges over HTTP: the body out, the answer back.
 
+mod again;
 mod along;
 mod document;
 
@@ -11,13 +12,14 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::answers;
-use crate::body::{AnswerBody, FilteredBody, Source};
-use crate::chain::{Listeners, Plan};
+use crate::body::{AnswerBody, AskAgain, FilteredBody, Source};
+use crate::chain::Plan;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
 use crate::inspect::{Inspected, inspect};
 use crate::line::Line;
+use crate::listeners::{AnswerEnd, Listeners};
 use crate::observe::Outcome;
 
 /// Carries one request to the upstream and its answer back.
@@ -32,11 +34,13 @@ pub(crate) async fn carry(
         Ok(Sent::Answered {
             response,
             listeners: None,
+            ..
         }) => answers::pass(response, exchange, line.config.timeouts.stream_idle.get()),
         Ok(Sent::Answered {
             response,
             listeners: Some(listeners),
-        }) => filter(line, response, listeners, exchange).await,
+            ask,
+        }) => filter(line, response, listeners, ask, exchange).await,
         Ok(Sent::Replied(mut response)) => {
             answers::tell_timings(response.headers_mut(), &mut exchange);
             exchange.end_with(response.status(), Outcome::Answered, None);
@@ -50,6 +54,8 @@ enum Sent {
     Answered {
         response: Response<Incoming>,
         listeners: Option<Listeners>,
+        /// How to ask the upstream once more, when a listener may want to.
+        ask: Option<AskAgain>,
     },
     Replied(Response<AnswerBody>),
 }
@@ -71,17 +77,18 @@ async fn send(
     }
     let target = line.upstream.target(head)?;
     let mut headers = headers::request(&head.headers);
-    let (body, fault, listeners) = if plan.is_empty() {
+    let (body, fault, mut listeners, plain) = if plan.is_empty() {
         let tap = along::tap(line, head, exchange);
         let (body, fault) = line.carry_body(body, exchange, tap);
-        (body, fault, None)
+        (body, fault, None, None)
     } else {
         match inspect(line, plan, head, &mut headers, body, exchange).await? {
             Inspected::Forward {
                 body,
                 fault,
                 listeners,
-            } => (body, fault, listeners),
+                plain,
+            } => (body, fault, listeners, plain),
             Inspected::Reply { reply, stream } => {
                 return Ok(Sent::Replied(answers::reply_response(
                     &reply,
@@ -100,19 +107,18 @@ async fn send(
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = target;
     *request.headers_mut() = headers;
+    let ask = plain.map(|plain| again::ask(line, &request, plain, exchange));
     exchange.sending();
-    let mut response = line
-        .upstream
-        .send(request, &exchange.inflow())
-        .await
-        .map_err(|error| match fault {
-            // The upstream's connection only knows that the body ended badly.
-            Some(fault) if fault.is_too_large() => too_large(),
-            Some(fault) if fault.is_broken() => {
-                Error::Body("the client stopped sending".to_owned())
-            }
-            _ => error,
-        })?;
+    let sent = line.upstream.send(request, &exchange.inflow()).await;
+    if let (Err(_), Some(listeners)) = (&sent, &mut listeners) {
+        listeners.end(AnswerEnd::Cut);
+    }
+    let mut response = sent.map_err(|error| match fault {
+        // The upstream's connection only knows that the body ended badly.
+        Some(fault) if fault.is_too_large() => too_large(),
+        Some(fault) if fault.is_broken() => Error::Body("the client stopped sending".to_owned()),
+        _ => error,
+    })?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Error::Broken {
             upstream: "The upstream".to_owned(),
@@ -128,6 +134,7 @@ async fn send(
     Ok(Sent::Answered {
         response,
         listeners,
+        ask,
     })
 }
 
@@ -135,7 +142,8 @@ async fn send(
 async fn filter(
     line: &Line,
     response: Response<Incoming>,
-    listeners: Listeners,
+    mut listeners: Listeners,
+    ask: Option<AskAgain>,
     mut exchange: Exchange,
 ) -> Response<AnswerBody> {
     match readable(&response) {
@@ -146,23 +154,32 @@ async fn filter(
             headers::without(&mut head.headers, &header::CONTENT_LENGTH);
             let source = Source::new(body, line.config.timeouts.stream_idle.get());
             let longest = line.config.limits.event.get();
+            listeners.head(&mut head, None).await;
+            exchange.filtered(&mut listeners.spent);
             exchange.passing();
             answers::tell_timings(&mut head.headers, &mut exchange);
-            let body = FilteredBody::new(source, exchange, listeners, longest);
+            let body = FilteredBody::new(source, exchange, listeners, longest, ask);
             Response::from_parts(head, AnswerBody::filter(body))
         }
-        Some(Readable::Document) => document::filter(line, response, listeners, exchange).await,
-        None => answers::pass(response, exchange, line.config.timeouts.stream_idle.get()),
+        Some(Readable::Document) => {
+            document::filter(line, response, listeners, ask, exchange).await
+        }
+        None => {
+            if !response.status().is_success() {
+                listeners.end(AnswerEnd::Refused(response.status()));
+            }
+            answers::pass(response, exchange, line.config.timeouts.stream_idle.get())
+        }
     }
 }
 
-enum Readable {
+pub(super) enum Readable {
     Events,
     Document,
 }
 
 /// Only plain, successful answers are read; errors are the client's to show.
-fn readable(response: &Response<Incoming>) -> Option<Readable> {
+pub(super) fn readable(response: &Response<Incoming>) -> Option<Readable> {
     let headers = response.headers();
     if !response.status().is_success() || headers.contains_key(header::CONTENT_ENCODING) {
         return None;

@@ -59,7 +59,7 @@ impl Link {
             exchange.sending();
             let turn = self.line.seen.read(&TurnHead::of(&self.head), &body);
             exchange.classified(turn.kind.as_str());
-            self.live.begin(exchange, None);
+            self.live.begin(exchange, None, None);
         }
     }
 }

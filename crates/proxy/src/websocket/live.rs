@@ -5,18 +5,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use codex_plus_wire::event::EventKind;
+use codex_plus_wire::event::{EventKind, ResponseEvent};
 use codex_plus_wire::frame::{Message, MessageAssembler, Opcode};
+use codex_plus_wire::patch::{self, Patch};
 use tokio::sync::Notify;
 
-use crate::chain::Listeners;
 use crate::exchange::Exchange;
+use crate::joint::{Joined, Joint};
+use crate::listeners::{Again, AnswerEnd, Listeners};
 use crate::observe::Outcome;
 
 /// One `response.create` and what is listening to its answer.
 struct Entry {
     exchange: Exchange,
     listeners: Option<Listeners>,
+    /// The request as it was sent, when it may be sent once more.
+    plain: Option<Bytes>,
+    joint: Joint,
 }
 
 /// More unanswered exchanges than any client has; the oldest are then given up.
@@ -75,11 +80,18 @@ impl Live {
         unread.answered = Some(Instant::now());
     }
 
-    pub(super) fn begin(&self, exchange: Exchange, listeners: Option<Listeners>) {
+    pub(super) fn begin(
+        &self,
+        exchange: Exchange,
+        listeners: Option<Listeners>,
+        plain: Option<Bytes>,
+    ) {
         let mut entries = self.entries();
         entries.push_back(Entry {
             exchange,
             listeners,
+            plain,
+            joint: Joint::default(),
         });
         if entries.len() > MOST
             && let Some(oldest) = entries.pop_front()
@@ -102,6 +114,23 @@ impl Live {
         }
     }
 
+    /// How an event reads in the answer that is arriving.
+    pub(super) fn join(&self, data: &[u8]) -> Joined {
+        let entries = self.entries();
+        entries
+            .front()
+            .map_or(Joined::Same, |entry| entry.joint.join(data))
+    }
+
+    /// The answer is to go on behind the event `last`: the message that asks for it.
+    pub(super) fn again(&self, again: &Again, last: &[u8]) -> Option<Bytes> {
+        let mut entries = self.entries();
+        let entry = entries.front_mut()?;
+        let message = further(entry.plain.as_ref()?, again, last)?;
+        entry.joint.follow(again, last);
+        Some(message)
+    }
+
     /// An event of `bytes` passed to the client.
     pub(super) fn passed(&self, kind: EventKind, bytes: usize) {
         let mut entries = self.entries();
@@ -113,6 +142,9 @@ impl Live {
             && let Some(entry) = entries.pop_front()
         {
             drop(entries);
+            if let Some(mut listeners) = entry.listeners {
+                listeners.end(AnswerEnd::Completed);
+            }
             entry.exchange.end(Outcome::Completed, None);
             self.ended.notify_one();
         }
@@ -121,9 +153,29 @@ impl Live {
     /// The connection is over, and with it whatever was under way.
     pub(super) fn end_all(&self, outcome: Outcome, reason: &str) {
         for entry in self.entries().drain(..) {
+            if let Some(mut listeners) = entry.listeners {
+                listeners.end(match outcome {
+                    Outcome::ClientLeft => AnswerEnd::Left,
+                    _ => AnswerEnd::Cut,
+                });
+            }
             entry.exchange.end(outcome, Some(reason.to_owned()));
         }
     }
+}
+
+/// A request behind an answer: the provider knows what was said up to it.
+fn further(plain: &Bytes, again: &Again, last: &[u8]) -> Option<Bytes> {
+    let ResponseEvent::Completed(last) = ResponseEvent::parse(last).ok()? else {
+        return None;
+    };
+    let input = again.input.iter().map(Bytes::as_ref);
+    let input = [&b"["[..], &input.collect::<Vec<_>>().join(&b","[..]), b"]"].concat();
+    let edits = [
+        Patch::set(vec!["input".into()], input),
+        Patch::set_text(vec!["previous_response_id".into()], &last.response_id?),
+    ];
+    patch::apply(plain, &edits).ok()
 }
 
 /// Reads along on a direction that is only carried, after the bytes have gone on.

@@ -15,8 +15,9 @@ use tokio::io::{AsyncReadExt, ReadHalf};
 use super::link::{Link, is_request};
 use super::side::{PING_PAYLOAD, Side, Unwritable};
 use super::split::{Piece, Splitter};
-use crate::chain::{Event, EventVerdict};
 use crate::inspect::{Reviewed, review};
+use crate::joint::Joined;
+use crate::listeners::{Event, EventVerdict};
 
 /// Room for reading: little while a connection is quiet, more when it is busy.
 const QUIET_READ: usize = 4 << 10;
@@ -157,9 +158,13 @@ pub(super) async fn requests(
                 back.say(Opcode::Text, &frames).await?;
                 exchange.end(crate::observe::Outcome::Answered, None);
             }
-            Reviewed::Forward { edited, listeners } => {
+            Reviewed::Forward {
+                edited,
+                plain,
+                listeners,
+            } => {
                 exchange.sending();
-                link.live.begin(exchange, listeners);
+                link.live.begin(exchange, listeners, plain);
                 match edited {
                     None => to.pass(&message.raw, true).await?,
                     Some(chunks) => {
@@ -173,40 +178,68 @@ pub(super) async fn requests(
     Ok(())
 }
 
-/// Upstream to client: events are shown to whoever listens to the exchange they answer.
-pub(super) async fn events(link: &Link, from: &mut Source<'_>, to: &Side) -> Result<(), PumpError> {
+/// Upstream to client: events are shown to whoever listens to the exchange they answer. `back` is
+/// the upstream, which a listener may have asked once more.
+pub(super) async fn events(
+    link: &Link,
+    from: &mut Source<'_>,
+    to: &Side,
+    back: &Side,
+) -> Result<(), PumpError> {
     let mut assembler = MessageAssembler::new(link.message_limit());
     while let Some(message) = next_message(from, &mut assembler).await? {
         if message.opcode != Opcode::Text || message.compressed {
             to.pass(&message.raw, true).await?;
             continue;
         }
-        let kind = EventKind::peek(&message.payload);
-        let mut verdict = EventVerdict::Pass;
-        if let Some(mut listeners) = link.live.take_listeners() {
-            if listeners.want(kind) {
-                verdict = listeners
-                    .hear(Event {
-                        kind,
-                        data: message.payload.clone(),
-                    })
-                    .await;
+        let joined = match link.live.join(&message.payload) {
+            Joined::Same => None,
+            Joined::Changed(data) => Some(data),
+            Joined::Dropped => continue,
+        };
+        let is_changed = joined.is_some();
+        let data = joined.unwrap_or_else(|| message.payload.clone());
+        let kind = EventKind::peek(&data);
+        match heard(link, kind, &data).await {
+            EventVerdict::Pass if !is_changed => {
+                to.pass(&message.raw, true).await?;
+                link.live.passed(kind, data.len());
             }
-            link.live.give_back(listeners);
+            EventVerdict::Pass => say(link, to, kind, &[data]).await?,
+            EventVerdict::Replace(events) => say(link, to, kind, &events).await?,
+            EventVerdict::Again(again) => match link.live.again(&again, &data) {
+                Some(request) => {
+                    back.pass(&[back.frame(Opcode::Text, &request)], true)
+                        .await?
+                }
+                None => say(link, to, kind, &[data]).await?,
+            },
         }
-        let mut passed = message.payload.len();
-        match verdict {
-            EventVerdict::Pass => to.pass(&message.raw, true).await?,
-            EventVerdict::Replace(events) => {
-                passed = events.iter().map(Bytes::len).sum();
-                let frames: Vec<Bytes> = events
-                    .iter()
-                    .map(|data| to.frame(Opcode::Text, data))
-                    .collect();
-                to.pass(&frames, true).await?;
-            }
-        }
-        link.live.passed(kind, passed);
     }
+    Ok(())
+}
+
+/// What the listeners of the answer that is arriving make of an event.
+async fn heard(link: &Link, kind: EventKind, data: &Bytes) -> EventVerdict {
+    let Some(mut listeners) = link.live.take_listeners() else {
+        return EventVerdict::Pass;
+    };
+    let mut verdict = EventVerdict::Pass;
+    if listeners.want(kind) {
+        let data = data.clone();
+        verdict = listeners.hear(Event { kind, data }).await;
+    }
+    link.live.give_back(listeners);
+    verdict
+}
+
+/// Passes events on that are not the upstream's own.
+async fn say(link: &Link, to: &Side, kind: EventKind, events: &[Bytes]) -> Result<(), PumpError> {
+    let frames: Vec<Bytes> = events
+        .iter()
+        .map(|data| to.frame(Opcode::Text, data))
+        .collect();
+    to.pass(&frames, true).await?;
+    link.live.passed(kind, events.iter().map(Bytes::len).sum());
     Ok(())
 }

@@ -61,7 +61,7 @@ impl Relay {
         let mut from_upstream = Source::new(from_upstream, &upstream);
         let end = tokio::select! {
             ended = self.requests(&mut from_client, &upstream, &client) => End::Client(ended),
-            ended = self.events(&mut from_upstream, &client) => End::Upstream(ended),
+            ended = self.events(&mut from_upstream, &client, &upstream) => End::Upstream(ended),
             who = self.watch(&client, &upstream) => End::Silence(who),
             () = self.stop() => End::Stop,
         };
@@ -108,9 +108,9 @@ impl Relay {
         Tap::new(!self.0.line.config.passthrough, self.0.message_limit())
     }
 
-    async fn events(&self, from: &mut Source<'_>, to: &Side) -> Result<(), PumpError> {
+    async fn events(&self, from: &mut Source<'_>, to: &Side, back: &Side) -> Result<(), PumpError> {
         if !self.0.plan.is_empty() {
-            return pump::events(&self.0, from, to).await;
+            return pump::events(&self.0, from, to, back).await;
         }
         let mut tap = self.tap();
         pump::carry(from, to, |piece| {

@@ -146,6 +146,12 @@ impl EventKinds {
         Self(self.0 | other.0)
     }
 
+    /// What is in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// True when `kind` is in the set.
     pub fn contains(self, kind: EventKind) -> bool {
         self.0 & kind.bit() != 0

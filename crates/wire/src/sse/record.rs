@@ -69,6 +69,16 @@ impl SseFrame {
         spans.next().is_none().then_some(only)
     }
 
+    /// The same frame with other data, as a frame.
+    #[must_use]
+    pub fn replaced(&self, data: &[u8]) -> Self {
+        Self {
+            raw: self.with_data(data),
+            opaque: self.opaque,
+            skip: self.skip,
+        }
+    }
+
     /// The frame with other data: every byte outside the values of its data lines stays.
     ///
     /// Without a single data line to replace, the frame is written anew.

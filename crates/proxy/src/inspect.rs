@@ -30,7 +30,7 @@ pub(crate) enum Reviewed {
         /// The new body in pieces, when a filter edited it.
         edited: Option<Vec<Bytes>>,
         /// The body as it goes out, decoded, when the upstream may be asked once more.
-        plain: Option<Bytes>,
+        kept: Option<Bytes>,
         /// Who listens to the answer.
         listeners: Option<Listeners>,
     },
@@ -44,7 +44,7 @@ pub(crate) enum Inspected {
         body: OutBody,
         fault: Option<std::sync::Arc<BodyFault>>,
         listeners: Option<Listeners>,
-        plain: Option<Bytes>,
+        kept: Option<Bytes>,
     },
     Reply {
         reply: Reply,
@@ -106,8 +106,8 @@ pub(crate) async fn review(
     request.settle();
     let listeners = plan.listen(&request);
     let asks = listeners.as_ref().is_some_and(Listeners::may_ask_again);
-    let plain = request.body.as_ref().filter(|_| asks);
-    let plain = plain.map(|body| body.bytes().clone());
+    let kept = request.body.as_ref().filter(|_| asks);
+    let kept = kept.map(|body| body.bytes().clone());
     let edited = is_changed(&request, &original);
     let edited = request
         .body
@@ -115,7 +115,7 @@ pub(crate) async fn review(
         .map(RequestBody::into_chunks);
     Reviewed::Forward {
         edited,
-        plain,
+        kept,
         listeners,
     }
 }
@@ -175,7 +175,7 @@ pub(crate) async fn inspect(
                 body,
                 fault,
                 listeners,
-                plain: None,
+                kept: None,
             },
         });
     }
@@ -199,17 +199,17 @@ pub(crate) async fn inspect(
         Reviewed::Reply { reply, stream } => Ok(Inspected::Reply { reply, stream }),
         Reviewed::Forward {
             edited: None,
-            plain,
+            kept,
             listeners,
         } => Ok(Inspected::Forward {
             body: OutBody::held([raw], trailers),
             fault: None,
             listeners,
-            plain,
+            kept,
         }),
         Reviewed::Forward {
             edited: Some(chunks),
-            plain,
+            kept,
             listeners,
         } => {
             let chunks = encode(encoding.ok(), chunks, headers);
@@ -219,13 +219,13 @@ pub(crate) async fn inspect(
                 body: OutBody::held(chunks, trailers),
                 fault: None,
                 listeners,
-                plain,
+                kept,
             })
         }
     }
 }
 
-/// Brings an edited body back into the encoding the client chose, or sends it plain.
+/// Brings an edited body back into the encoding the client chose, or sends it kept.
 fn encode(
     encoding: Option<ContentEncoding>,
     chunks: Vec<Bytes>,

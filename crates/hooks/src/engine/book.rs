@@ -204,10 +204,8 @@ fn find_python(
             // What may not run cannot keep the user's own hook of the same name from running.
             let off = match off {
                 Some(Off::New | Off::Changed) => off,
-                off => match names.insert(hook.metadata.name.clone()) {
-                    true => off,
-                    false => Some(Off::Shadowed),
-                },
+                off if names.insert(hook.metadata.name.clone()) => off,
+                _ => Some(Off::Shadowed),
             };
             found.push(Found { hook, owner, off });
         }

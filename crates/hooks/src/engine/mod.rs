@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use codex_plus_project::project_of;
 use codex_plus_project::settings::ProjectSettings;
+use codex_plus_project::watch::Watcher;
+use tokio::sync::Notify;
 
 pub use book::{Book, Found, Off};
 pub use session::Session;
@@ -27,13 +29,15 @@ use crate::input::{EventInput, HookInput};
 use crate::merge::Merged;
 use crate::python::{PoolConfig, PythonHook, PythonPool};
 use crate::trust::{Inventory, Pins, TrustError, TrustStore};
-use book::Sources;
+use book::{Sources, hook_folders};
 use session::Sessions;
 
 /// Projects whose hooks are kept; beyond it the one that was used longest ago goes.
 const MOST_BOOKS: usize = 32;
 /// Working directories whose project is remembered.
 const MOST_FOLDERS: usize = 1_024;
+/// Folders watched at once.
+const MOST_WATCHED: usize = 512;
 /// How long an exchange waits for a project's files to be read the first time: a dead network
 /// mount must not hold it up.
 const LOAD: Duration = Duration::from_secs(2);
@@ -63,6 +67,15 @@ pub struct Engine {
     good: Mutex<HashMap<PathBuf, PythonHook>>,
     /// What the log has been told once.
     told: Mutex<HashSet<String>>,
+    watcher: Option<Watcher>,
+    dirty: Arc<Dirty>,
+}
+
+/// The projects whose files changed since they were read; the home folder's are the empty path.
+#[derive(Debug, Default)]
+struct Dirty {
+    projects: Mutex<HashSet<PathBuf>>,
+    told: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +87,17 @@ struct Books {
 impl Engine {
     /// An engine that has read nothing yet.
     pub fn new(config: Config, places: Places) -> Self {
+        let dirty = Arc::<Dirty>::default();
+        let marked = Arc::clone(&dirty);
+        let watcher = config.enabled.then(|| {
+            Watcher::new(MOST_WATCHED, move |project| {
+                lock(&marked.projects).insert(project.to_owned());
+                marked.told.notify_one();
+            })
+        });
         Self {
+            watcher: watcher.flatten(),
+            dirty,
             dispatcher: Dispatcher::new(config.clone()),
             store: TrustStore::new(&places.state),
             config,
@@ -132,19 +155,17 @@ impl Engine {
             let cwd = cwd.clone();
             move || engine.open(cwd.as_deref())
         });
-        match tokio::time::timeout(LOAD, loading).await {
-            Ok(Ok(book)) => book,
-            _ => {
-                let folder = cwd.unwrap_or_default();
-                self.tell_once(format!("{folder:?} slow"), || {
-                    tracing::warn!(
-                        ?folder,
-                        "its hooks could not be read in time and do not run"
-                    );
-                });
-                Arc::new(self.empty_book())
-            }
+        if let Ok(Ok(book)) = tokio::time::timeout(LOAD, loading).await {
+            return book;
         }
+        let folder = cwd.unwrap_or_default();
+        self.tell_once(format!("{} slow", folder.display()), || {
+            tracing::warn!(
+                folder = %folder.display(),
+                "its hooks could not be read in time and do not run"
+            );
+        });
+        Arc::new(self.empty_book())
     }
 
     /// The hooks for a working directory, when they were read already.
@@ -184,6 +205,9 @@ impl Engine {
             let oldest = books.books.iter().min_by_key(|(_, (_, used))| *used);
             if let Some(oldest) = oldest.map(|(project, _)| project.clone()) {
                 books.books.remove(&oldest);
+                if let Some(watcher) = &self.watcher {
+                    watcher.forget(oldest.as_deref().unwrap_or(Path::new("")));
+                }
             }
         }
         book
@@ -204,7 +228,29 @@ impl Engine {
             _ => Arc::new(self.pool(project.filter(|_| is_trusted))),
         });
         self.tell(&book);
+        self.watch(project);
         Arc::new(book)
+    }
+
+    /// Watches the folders that a project's hooks may be in.
+    fn watch(&self, project: Option<&Path>) {
+        let Some(watcher) = &self.watcher else { return };
+        let home = self.places.home.as_deref();
+        let mut folders: Vec<PathBuf> = hook_folders(project, home)
+            .into_iter()
+            .flat_map(|(hooks, _)| {
+                let settings = hooks.parent().map(Path::to_owned);
+                settings.into_iter().chain([hooks])
+            })
+            .filter(|folder| folder.is_dir())
+            .collect();
+        folders.dedup();
+        if !watcher.set(project.unwrap_or(Path::new("")), &folders) {
+            tracing::debug!(
+                ?project,
+                "its hooks are looked at every other second instead"
+            );
+        }
     }
 
     fn pins(&self, inventory: &Inventory) -> Pins {

@@ -1,5 +1,6 @@
 //! Keeps books fresh, tells what does not run, and ends sessions and workers.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,6 +10,8 @@ use super::{Book, Engine, lock};
 
 /// How often files are looked at where nothing watches them.
 const POLL: Duration = Duration::from_secs(2);
+/// How long a change is left to settle.
+const SETTLE: Duration = Duration::from_millis(30);
 /// How long hooks of ending sessions may take when the proxy stops.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -18,12 +21,36 @@ type Stamp = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 impl Engine {
     /// Looks after books and sessions until the future is dropped.
     pub async fn keep(self: Arc<Self>) {
-        let mut stamps = std::collections::HashMap::new();
+        tokio::join!(Arc::clone(&self).keep_fresh(), self.keep_looking());
+    }
+
+    /// Reads books anew soon after a watched file changed.
+    async fn keep_fresh(self: Arc<Self>) {
+        loop {
+            self.dirty.told.notified().await;
+            // An editor writes in several steps.
+            tokio::time::sleep(SETTLE).await;
+            let changed = std::mem::take(&mut *lock(&self.dirty.projects));
+            let engine = Arc::clone(&self);
+            let read = tokio::task::spawn_blocking(move || {
+                for project in changed {
+                    engine.refresh(Some(project.as_path()).filter(|p| *p != Path::new("")));
+                }
+            });
+            if let Err(error) = read.await {
+                tracing::error!(%error, "hooks could not be read anew");
+            }
+        }
+    }
+
+    /// Looks at all files now and then, and ends sessions that fell silent.
+    async fn keep_looking(self: Arc<Self>) {
+        let mut stamps = HashMap::new();
         loop {
             tokio::time::sleep(POLL).await;
             let engine = Arc::clone(&self);
             let before = std::mem::take(&mut stamps);
-            let looked = tokio::task::spawn_blocking(move || engine.look(before));
+            let looked = tokio::task::spawn_blocking(move || engine.look(&before));
             stamps = looked.await.unwrap_or_default();
             for session in self.sessions.end_idle(self.config.session_idle.get()) {
                 self.end_session(session, "other").await;
@@ -32,10 +59,7 @@ impl Engine {
     }
 
     /// Reads the books anew whose files changed since the last look. Blocking.
-    fn look(
-        &self,
-        before: std::collections::HashMap<Option<PathBuf>, Stamp>,
-    ) -> std::collections::HashMap<Option<PathBuf>, Stamp> {
+    fn look(&self, before: &HashMap<Option<PathBuf>, Stamp>) -> HashMap<Option<PathBuf>, Stamp> {
         let projects: Vec<Option<PathBuf>> = lock(&self.books).books.keys().cloned().collect();
         projects
             .into_iter()

@@ -12,9 +12,9 @@ use super::compose::{Composer, StatusLine};
 use super::config::Config;
 use super::entry::Entry;
 use super::plan;
-use super::watch::Watcher;
 use crate::git::{Git, Place};
 use crate::trust::Trust;
+use crate::watch::Watcher;
 
 /// Refreshes at once: each is a process of its own.
 const AT_ONCE: usize = 2;

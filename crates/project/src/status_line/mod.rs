@@ -9,7 +9,6 @@ mod output;
 mod plan;
 mod pull_request;
 mod template;
-mod watch;
 
 pub use cache::StatusLines;
 pub use compose::{Source, StatusLine};

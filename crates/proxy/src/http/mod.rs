@@ -77,7 +77,7 @@ async fn send(
     }
     let target = line.upstream.target(head)?;
     let mut headers = headers::request(&head.headers);
-    let (body, fault, mut listeners, plain) = if plan.is_empty() {
+    let (body, fault, mut listeners, kept) = if plan.is_empty() {
         let tap = along::tap(line, head, exchange);
         let (body, fault) = line.carry_body(body, exchange, tap);
         (body, fault, None, None)
@@ -87,8 +87,8 @@ async fn send(
                 body,
                 fault,
                 listeners,
-                plain,
-            } => (body, fault, listeners, plain),
+                kept,
+            } => (body, fault, listeners, kept),
             Inspected::Reply { reply, stream } => {
                 return Ok(Sent::Replied(answers::reply_response(
                     &reply,
@@ -107,7 +107,7 @@ async fn send(
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = target;
     *request.headers_mut() = headers;
-    let ask = plain.map(|plain| again::ask(line, &request, plain, exchange));
+    let ask = kept.map(|kept| again::ask(line, &request, kept, exchange));
     exchange.sending();
     let sent = line.upstream.send(request, &exchange.inflow()).await;
     if let (Err(_), Some(listeners)) = (&sent, &mut listeners) {

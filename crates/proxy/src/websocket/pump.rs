@@ -160,11 +160,11 @@ pub(super) async fn requests(
             }
             Reviewed::Forward {
                 edited,
-                plain,
+                kept,
                 listeners,
             } => {
                 exchange.sending();
-                link.live.begin(exchange, listeners, plain);
+                link.live.begin(exchange, listeners, kept);
                 match edited {
                     None => to.pass(&message.raw, true).await?,
                     Some(chunks) => {
@@ -209,8 +209,8 @@ pub(super) async fn events(
             EventVerdict::Replace(events) => say(link, to, kind, &events).await?,
             EventVerdict::Again(again) => match link.live.again(&again, &data) {
                 Some(request) => {
-                    back.pass(&[back.frame(Opcode::Text, &request)], true)
-                        .await?
+                    let frame = back.frame(Opcode::Text, &request);
+                    back.pass(&[frame], true).await?;
                 }
                 None => say(link, to, kind, &[data]).await?,
             },

@@ -1,4 +1,4 @@
-//! Watches folders, each by itself, and tells whose line they belong to.
+//! Watches folders, each by itself, and tells whom their changes concern.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-/// Which directories' lines each watched folder belongs to.
+/// Which directories each watched folder belongs to.
 type Routes = HashMap<PathBuf, HashSet<PathBuf>>;
 
 /// A bounded number of watched folders.
-pub(super) struct Watcher {
+#[derive(Debug)]
+pub struct Watcher {
     /// Held while folders come and go, and never together with the routes: the thread that
     /// delivers events takes those, and answers for the watcher.
     notify: Mutex<RecommendedWatcher>,
@@ -20,9 +21,9 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher of at most `limit` folders; `changed` is called with the directory whose line may
+    /// A watcher of at most `limit` folders; `changed` is called with the directory whose facts may
     /// be out of date. `None` when the system has no way to watch.
-    pub(super) fn new(limit: usize, changed: impl Fn(&Path) + Send + 'static) -> Option<Self> {
+    pub fn new(limit: usize, changed: impl Fn(&Path) + Send + 'static) -> Option<Self> {
         let routes = Arc::new(Mutex::new(Routes::new()));
         let known = Arc::clone(&routes);
         let notify = notify::recommended_watcher(move |event: notify::Result<Event>| {
@@ -37,14 +38,14 @@ impl Watcher {
                 limit,
             }),
             Err(error) => {
-                tracing::warn!(%error, "nothing is watched; status lines are asked anew at each use");
+                tracing::warn!(%error, "folders cannot be watched; changes are seen later");
                 None
             }
         }
     }
 
     /// How many more folders may be watched for this directory.
-    pub(super) fn room(&self, directory: &Path) -> usize {
+    pub fn room(&self, directory: &Path) -> usize {
         let routes = lock(&self.routes);
         let others = routes
             .values()
@@ -54,7 +55,7 @@ impl Watcher {
 
     /// Watches exactly these folders for a directory; false when not all of them can be. Folders
     /// that are not there are passed over: the one they would be in is watched. May block.
-    pub(super) fn set(&self, directory: &Path, folders: &[PathBuf]) -> bool {
+    pub fn set(&self, directory: &Path, folders: &[PathBuf]) -> bool {
         let mut notify = lock(&self.notify);
         let wanted: HashSet<&PathBuf> = folders.iter().collect();
         let (gone, new) = {
@@ -95,7 +96,7 @@ impl Watcher {
     }
 
     /// Watches nothing for a directory any more. May block.
-    pub(super) fn forget(&self, directory: &Path) {
+    pub fn forget(&self, directory: &Path) {
         let mut notify = lock(&self.notify);
         let gone = leave(&mut lock(&self.routes), directory, &HashSet::new());
         for folder in gone {

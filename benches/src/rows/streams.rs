@@ -1,0 +1,213 @@
+//! Many streams held at once, over server-sent events and WebSocket.
+
+use super::Effort;
+use crate::load::{micros, whole};
+use crate::process::descriptor_limit;
+use crate::request::Framing;
+use crate::results::{Goal, Row, Table, median};
+use crate::streams::{self, Shape, Streamed};
+use crate::targets::{Ground, Target};
+
+/// How many streams, and how often each speaks, in milliseconds: about 10,000 events a second in
+/// all from 100 streams on.
+const SHAPES: &[(u64, u64)] = &[
+    (1, 1),
+    (100, 10),
+    (1_000, 100),
+    (5_000, 500),
+    (10_000, 1_000),
+];
+/// The most memory a held stream may cost.
+const STREAM_KIB: f64 = 16.0;
+
+/// Server-sent events.
+pub(super) async fn server_sent(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
+    let mut row = Row::new("sse", "Server-sent events");
+    row.note("Each event says when it was sent; its delay is the time until it arrived at the client, upstream's and client's own work included (see direct).");
+    let others = [
+        Target::Direct,
+        Target::Nginx,
+        Target::Haproxy,
+        Target::Floor,
+        Target::Passthrough,
+    ];
+    compare(
+        &mut row,
+        ground,
+        effort,
+        Framing::ServerSent,
+        &others,
+        Target::Floor,
+    )
+    .await?;
+    Ok(row)
+}
+
+/// The same over WebSocket.
+pub(super) async fn websocket(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
+    let mut row = Row::new("websocket", "WebSocket messages");
+    row.note("The same events as text messages, after one `response.create` on each connection.");
+    let others = [
+        Target::Direct,
+        Target::Nginx,
+        Target::Haproxy,
+        Target::FloorWebSocket,
+        Target::Passthrough,
+    ];
+    compare(
+        &mut row,
+        ground,
+        effort,
+        Framing::WebSocket,
+        &others,
+        Target::FloorWebSocket,
+    )
+    .await?;
+    Ok(row)
+}
+
+async fn compare(
+    row: &mut Row,
+    ground: &Ground,
+    effort: Effort,
+    framing: Framing,
+    targets: &[Target],
+    floor: Target,
+) -> anyhow::Result<()> {
+    // Each stream takes two descriptors of the proxy.
+    let most = (descriptor_limit() - 200) / 2;
+    let kind = match framing {
+        Framing::ServerSent => "SSE",
+        Framing::WebSocket => "WebSocket",
+    };
+    for (streams, every) in SHAPES.iter().copied() {
+        let held = streams.min(most);
+        let heading = if held < streams {
+            format!("{held} streams (this machine's descriptor limit stands before {streams})")
+        } else if streams == 1 {
+            "1 stream".to_owned()
+        } else {
+            format!("{streams} streams")
+        };
+        let rounds = if effort.full { 3 } else { 1 };
+        let mut runs: Vec<Vec<Streamed>> = targets.iter().map(|_| Vec::new()).collect();
+        for round in 0..rounds {
+            for step in 0..targets.len() {
+                let at = (round + step) % targets.len();
+                // A fresh process each time: what it grew to for one run is not the next one's.
+                let running = ground.start(targets[at])?;
+                let health = targets[at] == Target::Passthrough;
+                let shape = Shape {
+                    streams: held,
+                    every,
+                    window: effort.window,
+                    framing,
+                    health,
+                };
+                runs[at].push(streams::run(running.address, &running.processes, shape).await?);
+            }
+        }
+        row.tables.push(table(&heading, targets, &runs, held));
+        let at = |target: Target| targets.iter().position(|t| *t == target);
+        if let (Some(own), Some(floor)) = (at(Target::Passthrough), at(floor)) {
+            goals(row, kind, held, streams, &runs[own], &runs[floor]);
+        }
+    }
+    Ok(())
+}
+
+fn goals(row: &mut Row, kind: &str, held: u64, streams: u64, own: &[Streamed], floor: &[Streamed]) {
+    if streams == 1_000 || streams == 5_000 {
+        let against = |figure: fn(&Streamed) -> f64| {
+            median(
+                own.iter()
+                    .zip(floor)
+                    .map(|(a, b)| figure(a) / figure(b))
+                    .collect(),
+            )
+        };
+        let what = |what: &str| format!("{kind}, {streams} streams: {what} against the floor");
+        row.goals.push(Goal::at_most(
+            what("delay p50"),
+            against(|s| micros(&s.delay, 50.0)),
+            1.0,
+            "x",
+        ));
+        row.goals.push(Goal::at_most(
+            what("delay p99"),
+            against(|s| micros(&s.delay, 99.0)),
+            1.0,
+            "x",
+        ));
+        row.goals.push(Goal::at_most(
+            what("CPU/event"),
+            against(cpu_each),
+            1.0,
+            "x",
+        ));
+        let health = median(own.iter().map(|s| micros(&s.health, 99.0) / 1e3).collect());
+        row.goals.push(Goal::at_most(
+            format!("{kind}, {streams} streams: /health p99 beside them"),
+            health,
+            5.0,
+            "ms",
+        ));
+    }
+    if streams >= 5_000 {
+        let complete = own.iter().map(|s| s.complete).min().unwrap_or_default();
+        row.goals.push(Goal::at_least(
+            format!("{kind}, {held} streams: complete"),
+            whole(complete),
+            whole(held),
+            "streams",
+        ));
+        let memory = median(own.iter().map(|s| memory_each(s, held)).collect());
+        row.goals.push(Goal::at_most(
+            format!("{kind}, {held} streams: memory a stream"),
+            memory,
+            STREAM_KIB,
+            "KiB",
+        ));
+    }
+}
+
+fn table(heading: &str, targets: &[Target], runs: &[Vec<Streamed>], held: u64) -> Table {
+    let mut table = Table::new(
+        heading,
+        &[
+            "first event p50 ms",
+            "first event p99 ms",
+            "delay p50 µs",
+            "delay p99 µs",
+            "CPU µs/event",
+            "KiB/stream",
+            "complete",
+        ],
+    );
+    for (target, runs) in targets.iter().zip(runs) {
+        let middle =
+            |figure: &dyn Fn(&Streamed) -> f64| Some(median(runs.iter().map(figure).collect()));
+        let own = *target != Target::Direct;
+        table.line(
+            target.name(),
+            vec![
+                middle(&|s| micros(&s.first, 50.0) / 1e3),
+                middle(&|s| micros(&s.first, 99.0) / 1e3),
+                middle(&|s| micros(&s.delay, 50.0)),
+                middle(&|s| micros(&s.delay, 99.0)),
+                middle(&cpu_each).filter(|_| own),
+                middle(&|s| memory_each(s, held)).filter(|_| own),
+                middle(&|s| whole(s.complete)),
+            ],
+        );
+    }
+    table
+}
+
+fn cpu_each(run: &Streamed) -> f64 {
+    whole(run.cpu) / 1e3 / whole(run.delay.len())
+}
+
+fn memory_each(run: &Streamed, held: u64) -> f64 {
+    whole(run.memory.saturating_sub(run.memory_before)) / 1024.0 / whole(held)
+}

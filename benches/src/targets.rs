@@ -25,8 +25,6 @@ pub(crate) enum Target {
     Passthrough,
     /// The proxy as it is installed.
     Plain,
-    /// mitmproxy in reverse mode.
-    Mitmproxy,
 }
 
 impl Target {
@@ -39,7 +37,6 @@ impl Target {
             Self::FloorWebSocket => "floor (WebSocket)",
             Self::Passthrough => "codex-plus, passthrough",
             Self::Plain => "codex-plus",
-            Self::Mitmproxy => "mitmproxy",
         }
     }
 }
@@ -50,8 +47,6 @@ pub(crate) struct Running {
     pub(crate) target: Target,
     pub(crate) address: SocketAddr,
     pub(crate) processes: Processes,
-    /// From the start of the program to its first answer; a daemon's includes its launcher.
-    pub(crate) started_in: Duration,
     child: Option<Child>,
 }
 
@@ -124,14 +119,12 @@ impl Ground {
         ));
         fs::create_dir_all(&folder)?;
         let (own, up) = (address.port().to_string(), self.upstream.port().to_string());
-        let began = Instant::now();
         let mut command = match target {
             Target::Direct => {
                 return Ok(Running {
                     target,
                     address,
                     processes: Processes::tree(std::process::id()),
-                    started_in: Duration::ZERO,
                     child: None,
                 });
             }
@@ -144,22 +137,6 @@ impl Ground {
                 &["-p", path(&folder)?, "-c", &self.nginx(&folder, address)?],
             ),
             Target::Haproxy => with("haproxy", &["-db", "-f", &self.haproxy(&folder, address)?]),
-            Target::Mitmproxy => with(
-                self.programs.join("../bench/peers/bin/mitmdump"),
-                &[
-                    "-q",
-                    "--mode",
-                    &format!("reverse:http://{}", self.upstream),
-                    "--listen-host",
-                    "127.0.0.1",
-                    "-p",
-                    &own,
-                    "--set",
-                    "stream_large_bodies=1",
-                    "--set",
-                    &format!("confdir={}", path(&folder)?),
-                ],
-            ),
             Target::Passthrough | Target::Plain => {
                 return self.daemon(target, &folder, address, settings);
             }
@@ -176,11 +153,9 @@ impl Ground {
             target,
             address,
             processes: Processes::tree(root),
-            started_in: Duration::ZERO,
             child: Some(child),
         };
         wait_for(address, Duration::from_mins(1))?;
-        running.started_in = began.elapsed();
         // Workers are there once it answers.
         running.processes = Processes::tree(root);
         Ok(running)
@@ -208,7 +183,6 @@ impl Ground {
         if target == Target::Passthrough {
             command.arg("--passthrough");
         }
-        let began = Instant::now();
         let said = command
             .current_dir(folder)
             .env("HOME", folder)
@@ -217,7 +191,6 @@ impl Ground {
             .stdin(Stdio::null())
             .output()
             .context("cannot start codex-plus; run ./bench.sh, which builds it")?;
-        let started_in = began.elapsed();
         if !said.status.success() {
             bail!(
                 "codex-plus did not start: {}",
@@ -230,7 +203,6 @@ impl Ground {
             target,
             address,
             processes: Processes::tree(pid),
-            started_in,
             child: None,
         })
     }

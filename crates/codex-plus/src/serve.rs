@@ -41,10 +41,11 @@ pub(crate) fn serve(
     for ignored in &loaded.ignored {
         tracing::warn!(target: "settings", "{ignored}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // Accepts and looks after the rest; the line's workers have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start the worker threads")?;
+        .context("cannot start the event loop")?;
     let drained = runtime.block_on(run(env, state, loaded, flags, detached, pipe));
     daemon::remove_pid_file(state);
     // A stream that outlived the drain must not hold up the end.

@@ -6,10 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use codex_plus_wire::sse::SseFrame;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use hyper::body::Incoming;
 use serde::Serialize;
 
-use crate::body::AnswerBody;
+use crate::body::{AnswerBody, Arriving};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
@@ -96,7 +95,7 @@ pub(crate) fn reply_response(reply: &Reply, id: u64, stream: bool) -> Response<A
 
 /// The upstream's answer as it comes; the exchange ends with its body.
 pub(crate) fn pass(
-    response: Response<Incoming>,
+    response: Response<Arriving>,
     mut exchange: Exchange,
     idle: Duration,
 ) -> Response<AnswerBody> {

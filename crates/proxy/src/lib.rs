@@ -29,6 +29,7 @@ mod timing;
 mod turn;
 mod upstream;
 mod websocket;
+mod workers;
 
 use std::future::Future;
 use std::io;
@@ -52,6 +53,7 @@ use guard::Guard;
 use line::Line;
 use metrics::{DialCounts, Metrics};
 use upstream::{Route, Upstream};
+use workers::Workers;
 
 /// Facts that the binary adds to `/codex-plus/status`.
 pub type Facts = serde_json::Map<String, serde_json::Value>;
@@ -163,9 +165,10 @@ impl Proxy {
     /// When the listener cannot be handed to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Drained> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let workers = Workers::start()?;
         self.line.metrics.running();
         let line = Arc::new(self.line);
-        listener::accept(&line, &listener, shutdown).await;
+        listener::accept(&line, &listener, &workers, shutdown).await;
         drop(listener);
         // The receiver lives in the line, so this cannot fail.
         let _ = self.stop.send(true);
@@ -178,6 +181,7 @@ impl Proxy {
         } else {
             line.open_connections()
         };
+        workers.end();
         Ok(Drained { cut })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http_body::Body;
 use hyper::body::Incoming;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::body::{BodyFault, OutBody, Tap};
 use crate::chain::{Chain, Plan};
@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::thread::Threads;
 use crate::turn::SeenPrompts;
 use crate::upstream::Upstream;
+use crate::workers::Seat;
 
 /// The line as it was set up at the start.
 pub(crate) struct Line {
@@ -38,6 +39,12 @@ pub(crate) struct Line {
     pub(crate) stopping: watch::Receiver<bool>,
     /// What the binary adds to the status document.
     pub(crate) facts: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What a connection occupies for as long as it lasts, a WebSocket one beyond its handshake.
+pub(crate) struct Place {
+    pub(crate) _permit: OwnedSemaphorePermit,
+    pub(crate) _seat: Seat,
 }
 
 impl Line {

@@ -15,7 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::carry::carry;
-use crate::line::Line;
+use crate::line::{Line, Place};
+use crate::workers::Workers;
 
 /// Connections the kernel queues while we are busy; the system may allow fewer.
 pub(crate) const BACKLOG: i32 = 4_096;
@@ -26,6 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) async fn accept(
     line: &Arc<Line>,
     listener: &TcpListener,
+    workers: &Workers,
     shutdown: impl Future<Output = ()>,
 ) {
     let server = Arc::new(server(line));
@@ -37,13 +39,14 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((stream, client, permit)) => {
-                tokio::spawn(serve(
-                    Arc::clone(line),
-                    Arc::clone(&server),
-                    stream,
-                    client,
-                    permit,
-                ));
+                let (line, server) = (Arc::clone(line), Arc::clone(&server));
+                workers.run(|seat| {
+                    let place = Place {
+                        _permit: permit,
+                        _seat: seat,
+                    };
+                    serve(line, server, stream, client, place)
+                });
             }
             // A client that left the queue again is no trouble of ours.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -58,14 +61,15 @@ pub(crate) async fn accept(
 async fn next(
     line: &Line,
     listener: &TcpListener,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> io::Result<(std::net::TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let (stream, client) = listener.accept().await?;
     // At the limit this one waits, and those behind it stay in the kernel's queue.
     let permit = Arc::clone(&line.connections)
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
-    Ok((stream, client, permit))
+    // The worker that serves a connection is the one that watches it.
+    Ok((stream.into_std()?, client, permit))
 }
 
 fn server(line: &Line) -> auto::Builder<TokioExecutor> {
@@ -91,23 +95,30 @@ fn server(line: &Line) -> auto::Builder<TokioExecutor> {
 async fn serve(
     line: Arc<Line>,
     server: Arc<auto::Builder<TokioExecutor>>,
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     client: SocketAddr,
-    permit: OwnedSemaphorePermit,
+    place: Place,
 ) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::error!(%error, "a connection could not be watched");
+            return;
+        }
+    };
     // An event must not wait for the next one to fill a packet.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let stopping = Arc::clone(&line);
-    // A WebSocket connection outlives its handshake and keeps the permit with it.
-    let permit = Arc::new(permit);
+    // A WebSocket connection outlives its handshake and keeps its place with it.
+    let place = Arc::new(place);
     let begun = Arc::new(AtomicBool::new(false));
     let silent = silent(line.config.timeouts.head.get(), Arc::clone(&begun));
     let asked = Arc::clone(&begun);
     let service = service_fn(move |mut request: hyper::Request<_>| {
         asked.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(Arc::clone(&permit));
+        request.extensions_mut().insert(Arc::clone(&place));
         let line = Arc::clone(&line);
         async move { Ok::<_, std::convert::Infallible>(carry(&line, client, request).await) }
     });

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
+use super::arriving::Arriving;
 use super::filtered::FilteredBody;
 use super::source::Source;
 use crate::exchange::Exchange;
@@ -30,7 +30,7 @@ impl AnswerBody {
     }
 
     /// Passes the upstream's body on; the exchange ends with it.
-    pub(crate) fn carry(inner: Incoming, exchange: Exchange, idle: Duration) -> Self {
+    pub(crate) fn carry(inner: Arriving, exchange: Exchange, idle: Duration) -> Self {
         let expected = inner.size_hint().exact();
         let source = Source::new(inner, idle);
         Self::Carried(Box::new(CarriedAnswer {

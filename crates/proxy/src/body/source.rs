@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
+use super::arriving::Arriving;
 use super::idle::Idle;
 
 /// The upstream's body with its idle limit.
 pub(crate) struct Source {
-    inner: Incoming,
+    inner: Arriving,
     idle: Idle,
     failed: Option<io::Error>,
     yielded: bool,
 }
 
 impl Source {
-    pub(crate) fn new(inner: Incoming, idle: Duration) -> Self {
+    pub(crate) fn new(inner: Arriving, idle: Duration) -> Self {
         Self {
             inner,
             idle: Idle::new(idle),

@@ -5,12 +5,11 @@ use bytes::{Bytes, BytesMut};
 use codex_plus_wire::event::EventKind;
 use http::{HeaderValue, Response, header};
 use http_body::Body;
-use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::answers;
-use crate::body::{AnswerBody, AskAgain, Source};
+use crate::body::{AnswerBody, Arriving, AskAgain, Source};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
@@ -25,7 +24,7 @@ const BEFORE: &[u8] = br#"{"type":"response.completed","response":"#;
 /// Reads the document, lets the filters decide, and answers with what is left of it.
 pub(crate) async fn filter(
     line: &Line,
-    response: Response<Incoming>,
+    response: Response<Arriving>,
     mut listeners: Listeners,
     mut ask: Option<AskAgain>,
     mut exchange: Exchange,

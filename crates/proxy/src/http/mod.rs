@@ -12,7 +12,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::answers;
-use crate::body::{AnswerBody, AskAgain, FilteredBody, Source};
+use crate::body::{AnswerBody, Arriving, AskAgain, FilteredBody, Source};
 use crate::chain::Plan;
 use crate::error::Error;
 use crate::exchange::Exchange;
@@ -52,7 +52,7 @@ pub(crate) async fn carry(
 
 enum Sent {
     Answered {
-        response: Response<Incoming>,
+        response: Response<Arriving>,
         listeners: Option<Listeners>,
         /// How to ask the upstream once more, when a listener may want to.
         ask: Option<AskAgain>,
@@ -141,7 +141,7 @@ async fn send(
 /// The answer shown to filters, when it is of a kind they read.
 async fn filter(
     line: &Line,
-    response: Response<Incoming>,
+    response: Response<Arriving>,
     mut listeners: Listeners,
     ask: Option<AskAgain>,
     mut exchange: Exchange,
@@ -179,7 +179,7 @@ pub(super) enum Readable {
 }
 
 /// Only plain, successful answers are read; errors are the client's to show.
-pub(super) fn readable(response: &Response<Incoming>) -> Option<Readable> {
+pub(super) fn readable(response: &Response<Arriving>) -> Option<Readable> {
     let headers = response.headers();
     if !response.status().is_success() || headers.contains_key(header::CONTENT_ENCODING) {
         return None;

@@ -1,14 +1,18 @@
 //! The way to the provider: routes, connections, and the errors of getting there.
 
 mod dial;
+mod kept;
 mod route;
 mod tls;
 
 use std::error::Error as StdError;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
+use bytes::Bytes;
+use http::uri::Scheme;
+use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -17,12 +21,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::body::OutBody;
+use crate::body::{Arriving, OutBody};
 use crate::config::Config;
 use crate::error::Error;
 use crate::exchange::Inflow;
 use crate::metrics::DialCounts;
 use dial::{ConnectTimeout, Dialer, Within, chain};
+use kept::{Failure, Kept};
 pub(crate) use route::Route;
 pub use route::UpstreamError;
 pub use tls::{TlsError, client_config as tls_client_config};
@@ -41,7 +46,9 @@ type Connector = Within<HttpsConnector<Dialer>>;
 /// Sends exchanges upstream, over pooled connections.
 pub(crate) struct Upstream {
     route: Route,
+    /// Over TLS, where the connection decides between HTTP/1.1 and HTTP/2.
     pooled: Client<Connector, OutBody>,
+    kept: Arc<Kept>,
     websocket: Connector,
     connect_limit: Duration,
     head_limit: Duration,
@@ -66,6 +73,10 @@ impl Upstream {
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(dialer.clone());
+        let kept = Kept::new(Within {
+            connector: dialer.clone(),
+            limit,
+        });
         let websocket = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -78,6 +89,7 @@ impl Upstream {
                 limit,
                 dials: Arc::clone(&dials),
             }),
+            kept,
             websocket: Within {
                 connector: websocket,
                 limit,
@@ -104,17 +116,35 @@ impl Upstream {
         &self,
         request: Request<OutBody>,
         inflow: &Inflow,
-    ) -> Result<Response<Incoming>, Error> {
-        let name = display_name(request.uri());
-        let mut sending = self.pooled.request(request);
+    ) -> Result<Response<Arriving>, Error> {
+        let target = request.uri().clone();
+        let mut sending = pin!(self.send_by_scheme(request));
         loop {
             let received = inflow.bytes();
             match tokio::time::timeout(self.head_limit, &mut sending).await {
                 Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) => return Err(self.explain(name, &error, error.is_connect())),
+                Ok(Err(Failure { error, connecting })) => {
+                    return Err(self.explain(display_name(&target), error.as_ref(), connecting));
+                }
                 Err(_) if inflow.bytes() > received => {}
-                Err(_) => return Err(self.head_timeout(name)),
+                Err(_) => return Err(self.head_timeout(display_name(&target))),
             }
+        }
+    }
+
+    async fn send_by_scheme(
+        &self,
+        request: Request<OutBody>,
+    ) -> Result<Response<Arriving>, Failure> {
+        if request.uri().scheme() == Some(&Scheme::HTTP) {
+            return self.kept.send(request).await;
+        }
+        match self.pooled.request(request).await {
+            Ok(response) => Ok(response.map(|body| Arriving::new(body, None))),
+            Err(error) => Err(Failure {
+                connecting: error.is_connect(),
+                error: error.into(),
+            }),
         }
     }
 
@@ -136,13 +166,7 @@ impl Upstream {
             .await
             .map_err(|error| self.explain(name.clone(), &error, false))?;
         tokio::spawn(connection.with_upgrades());
-        // The client stack writes Host and the origin form only for pooled requests.
-        if let Some(authority) = target.authority()
-            && let Ok(host) = authority.as_str().parse()
-        {
-            request.headers_mut().insert(http::header::HOST, host);
-        }
-        *request.uri_mut() = origin_form(&target);
+        address(&mut request, &target);
         match tokio::time::timeout(self.head_limit, sender.send_request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.explain(name, &error, false)),
@@ -206,9 +230,16 @@ fn plain_only() -> Result<rustls::ClientConfig, TlsError> {
         .with_no_client_auth())
 }
 
-fn origin_form(target: &Uri) -> Uri {
+/// Writes Host, last, and the origin form, as the client stack does for requests it pools itself.
+fn address(request: &mut Request<OutBody>, target: &Uri) {
+    if let Some(authority) = target.authority()
+        && let Ok(host) =
+            HeaderValue::from_maybe_shared(Bytes::copy_from_slice(authority.as_str().as_bytes()))
+    {
+        request.headers_mut().insert(http::header::HOST, host);
+    }
     let path = target.path_and_query().cloned();
-    path.map_or_else(|| Uri::from_static("/"), Uri::from)
+    *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
 }
 
 /// Scheme and host of a target: enough to know it by, without path or query.

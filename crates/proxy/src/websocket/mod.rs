@@ -16,15 +16,14 @@ use ::http::request::Parts;
 use ::http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::answers;
-use crate::body::{AnswerBody, OutBody};
+use crate::body::{AnswerBody, Arriving, OutBody};
 use crate::chain::Plan;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
-use crate::line::Line;
+use crate::line::{Line, Place};
 use link::Link;
 use relay::Relay;
 
@@ -61,8 +60,9 @@ pub(crate) async fn carry(
     exchange.answered(response.status());
     let agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let client = head.extensions.remove::<OnUpgrade>();
-    let permit = head.extensions.remove::<Arc<OwnedSemaphorePermit>>();
+    let place = head.extensions.remove::<Arc<Place>>();
     let (true, Some(client)) = (agreed, client) else {
+        let response = response.map(|body| Arriving::new(body, None));
         return answers::pass(response, exchange, line.config.timeouts.stream_idle.get());
     };
     let mut answer = Response::new(AnswerBody::whole(bytes::Bytes::new()));
@@ -75,7 +75,7 @@ pub(crate) async fn carry(
     let relay = Relay::new(Link::new(Arc::clone(line), plan, head, exchange));
     tokio::spawn(async move {
         relay.run(client, upstream).await;
-        drop(permit);
+        drop(place);
     });
     answer
 }

@@ -212,6 +212,9 @@ pub(crate) fn check(loaded: &Loaded) -> anyhow::Result<()> {
 fn explain(error: &StartError, loaded: &Loaded) -> anyhow::Error {
     let (listen, source) = match error {
         StartError::Listen { listen, source } => (listen, source),
+        StartError::Workers(_) => {
+            return anyhow::anyhow!("{error}; raise the limit on open files or threads");
+        }
         // These are the settings' fault, and say what to do themselves.
         StartError::Token(_) => return blame("listen", error, loaded),
         StartError::Upstream(_) => return blame("upstream", error, loaded),

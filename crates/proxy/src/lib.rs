@@ -62,6 +62,7 @@ pub type Facts = serde_json::Map<String, serde_json::Value>;
 pub struct Proxy {
     listener: std::net::TcpListener,
     line: Line,
+    workers: Workers,
     stop: watch::Sender<bool>,
 }
 
@@ -84,6 +85,9 @@ pub enum StartError {
     /// The upstream cannot be used.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// The system gave no thread, or no descriptor for its events.
+    #[error("cannot start the threads that serve connections: {0}")]
+    Workers(#[source] io::Error),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -145,6 +149,7 @@ impl Proxy {
         Ok(Self {
             listener,
             line,
+            workers: Workers::start().map_err(StartError::Workers)?,
             stop,
         })
     }
@@ -165,10 +170,9 @@ impl Proxy {
     /// When the listener cannot be handed to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Drained> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let workers = Workers::start()?;
         self.line.metrics.running();
         let line = Arc::new(self.line);
-        listener::accept(&line, &listener, &workers, shutdown).await;
+        listener::accept(&line, &listener, &self.workers, shutdown).await;
         drop(listener);
         // The receiver lives in the line, so this cannot fail.
         let _ = self.stop.send(true);
@@ -181,7 +185,7 @@ impl Proxy {
         } else {
             line.open_connections()
         };
-        workers.end();
+        self.workers.end();
         Ok(Drained { cut })
     }
 }

@@ -170,7 +170,7 @@ impl Proxy {
     /// When the listener cannot be handed to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Drained> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        self.line.metrics.running();
+        self.line.metrics.running(self.workers.runtimes());
         let line = Arc::new(self.line);
         listener::accept(&line, &listener, &self.workers, shutdown).await;
         drop(listener);

@@ -75,6 +75,11 @@ impl Workers {
         }
     }
 
+    /// Their runtimes, for whoever counts.
+    pub(crate) fn runtimes(&self) -> Vec<Handle> {
+        self.0.iter().map(|worker| worker.runtime.clone()).collect()
+    }
+
     /// Ends what still runs and waits for the threads.
     pub(crate) fn end(self) {
         for worker in self.0 {

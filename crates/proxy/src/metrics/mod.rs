@@ -34,8 +34,8 @@ struct Inner {
     connections: Arc<Semaphore>,
     most_connections: usize,
     sources: Mutex<Vec<Arc<dyn MetricSource>>>,
-    /// Where exchanges are carried, once they are.
-    runtime: OnceLock<Handle>,
+    /// Where exchanges are carried, once they are: a runtime a worker.
+    workers: OnceLock<Vec<Handle>>,
 }
 
 impl Metrics {
@@ -51,14 +51,14 @@ impl Metrics {
             most_connections: connections.available_permits(),
             connections,
             sources: Mutex::default(),
-            runtime: OnceLock::new(),
+            workers: OnceLock::new(),
         }))
     }
 
-    /// The line runs in the runtime of the caller.
-    pub(crate) fn running(&self) {
+    /// The line runs on these workers.
+    pub(crate) fn running(&self, workers: Vec<Handle>) {
         // A proxy runs once.
-        let _ = self.0.runtime.set(Handle::current());
+        let _ = self.0.workers.set(workers);
     }
 
     /// Shows the numbers of `source` as well, behind the line's own.
@@ -81,8 +81,8 @@ impl Metrics {
         );
         self.0.exchanges.collect(&mut families);
         self.connections(&mut families);
-        if let Some(handle) = self.0.runtime.get() {
-            runtime(handle, &mut families);
+        if let Some(workers) = self.0.workers.get() {
+            running(workers, &mut families);
         }
         // Cloned, so that nobody waits for a source to finish.
         let sources = self.sources().clone();
@@ -129,24 +129,28 @@ impl Metrics {
 }
 
 /// The workers of the line.
-fn runtime(handle: &Handle, families: &mut Families) {
-    let runtime = handle.metrics();
+fn running(workers: &[Handle], families: &mut Families) {
+    let (mut tasks, mut waiting) = (0, 0);
+    for metrics in workers.iter().map(Handle::metrics) {
+        tasks += metrics.num_alive_tasks();
+        waiting += metrics.global_queue_depth();
+    }
     families.number(
         "codex_plus_runtime_workers",
         "Threads that carry exchanges.",
         Kind::Gauge,
-        runtime.num_workers() as u64,
+        workers.len() as u64,
     );
     families.number(
         "codex_plus_runtime_tasks",
         "Tasks under way on them.",
         Kind::Gauge,
-        runtime.num_alive_tasks() as u64,
+        tasks as u64,
     );
     families.number(
         "codex_plus_runtime_queue",
-        "Tasks waiting for any of them.",
+        "Tasks handed to them that they have not yet seen.",
         Kind::Gauge,
-        runtime.global_queue_depth() as u64,
+        waiting as u64,
     );
 }

@@ -76,6 +76,7 @@ impl Upstream {
         let kept = Kept::new(Within {
             connector: dialer.clone(),
             limit,
+            dials: Arc::clone(&dials),
         });
         let websocket = HttpsConnectorBuilder::new()
             .with_tls_config(tls)

@@ -4,7 +4,7 @@
 //! - [`matcher`], [`set`]: which hooks an event is for.
 //! - [`runner`]: how commands and HTTP hooks are run. [`python`]: how Python hooks are.
 //! - [`dispatcher`], [`merge`], [`stats`]: all hooks of an event, in parallel, as one answer.
-//! - [`trust`]: whose hooks may run at all.
+//! - [`trust`]: whose hooks may run at all; [`project_trust`]: the same for other things that run.
 
 pub mod config;
 pub mod dispatcher;
@@ -15,6 +15,7 @@ pub mod input;
 pub mod matcher;
 pub mod merge;
 pub mod output;
+pub mod project_trust;
 pub mod python;
 pub mod runner;
 mod scripts;

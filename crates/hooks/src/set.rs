@@ -167,7 +167,10 @@ impl HookSet {
 }
 
 /// The file that is to run: a project's script only as the trusted copy.
-fn locate(script: NamedScript, trusted: &Trusted) -> Result<(NamedScript, PathBuf), Withheld> {
+pub(crate) fn locate(
+    script: NamedScript,
+    trusted: &Trusted,
+) -> Result<(NamedScript, PathBuf), Withheld> {
     let Some(inside) = &script.in_project else {
         let path = script.path.clone();
         return Ok((script, path));

@@ -1,6 +1,7 @@
 //! A request as filters see it, and how they change it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_plus_wire::patch::{self, Patch};
@@ -26,7 +27,7 @@ pub struct Inspection<'a> {
     pub cwd: Option<PathBuf>,
     /// The number that log lines know the exchange by.
     pub exchange: u64,
-    pub(crate) history: &'a History,
+    pub(crate) history: &'a Arc<History>,
     pub(crate) slots: Vec<Slot>,
 }
 
@@ -54,7 +55,7 @@ impl Inspection<'_> {
     }
 
     /// The memory of what was done to items.
-    pub fn history(&self) -> &History {
+    pub fn history(&self) -> &Arc<History> {
         self.history
     }
 

@@ -11,6 +11,7 @@ mod chain;
 pub mod config;
 mod error;
 mod exchange;
+pub mod filters;
 mod guard;
 mod headers;
 pub mod history;

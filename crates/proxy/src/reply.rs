@@ -18,6 +18,16 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// The id of the message in an answer of ours to this exchange.
+    pub(crate) fn item_id(exchange: u64) -> String {
+        format!("msg_codex_plus_{exchange}")
+    }
+
+    /// The id of such an answer.
+    pub(crate) fn response_id(exchange: u64) -> String {
+        format!("resp_codex_plus_{exchange}")
+    }
+
     /// A turn of ours as one JSON document.
     pub(crate) fn document(id: u64, text: &str) -> Value {
         response(id, "completed", &json!([message_item(id, text)]))
@@ -79,7 +89,7 @@ fn part(text: &str) -> Value {
 
 fn message_item(id: u64, text: &str) -> Value {
     json!({
-        "id": format!("msg_codex_plus_{id}"),
+        "id": Reply::item_id(id),
         "type": "message",
         "status": "completed",
         "role": "assistant",
@@ -89,7 +99,7 @@ fn message_item(id: u64, text: &str) -> Value {
 
 fn response(id: u64, status: &str, output: &Value) -> Value {
     json!({
-        "id": format!("resp_codex_plus_{id}"),
+        "id": Reply::response_id(id),
         "object": "response",
         "status": status,
         "output": output,

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use codex_plus_project::commands;
 use codex_plus_project::settings::{FOLDERS, HookDefinition, HookHandler, Owner, ProjectSettings};
 
 use super::digest::Digest;
@@ -22,7 +23,7 @@ const DEEPEST: usize = 6;
 /// What kind of thing would run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKind {
-    /// A file in a hooks folder, or one that a command names.
+    /// A file in a hooks folder, one that a command names, or a slash command with shell lines.
     File,
     /// A hook of a settings file.
     Definition,
@@ -76,6 +77,16 @@ impl Inventory {
         let mut files = BTreeMap::new();
         for folder in FOLDERS {
             collect(&project, &project.join(folder).join("hooks"), 0, &mut files);
+            let mut commands = BTreeMap::new();
+            collect(
+                &project,
+                &project.join(folder).join("commands"),
+                0,
+                &mut commands,
+            );
+            // Those without shell lines run nothing.
+            commands.retain(|_, content| commands::runs_shell(content));
+            files.extend(commands);
         }
         let mut items = Vec::new();
         let all = settings.hooks.iter();

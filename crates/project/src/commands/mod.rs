@@ -26,3 +26,9 @@ pub use find::Listed;
 pub use frontmatter::Frontmatter;
 pub use invocation::{Invocation, split_arguments};
 pub use permission::AllowedTools;
+
+/// Whether a command file with this content has shell lines.
+pub fn runs_shell(content: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(content);
+    Body::parse(Frontmatter::split(&text).1).runs_shell()
+}

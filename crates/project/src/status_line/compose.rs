@@ -12,7 +12,7 @@ use super::command::{self, CommandRun};
 use super::config::{Config, Mode};
 use super::{output, pull_request};
 use crate::folder::project_of;
-use crate::git::{Facts, Git, Place, PullRequest};
+use crate::git::{Facts, Git, Place, PullRequest, RepositoryKind, Standing};
 use crate::settings::{Owner, ProjectSettings};
 use crate::trust::Trust;
 
@@ -43,6 +43,15 @@ pub struct StatusLine {
     pub mode: Mode,
     /// What git says.
     pub facts: Facts,
+}
+
+impl StatusLine {
+    /// Whether git had its say, or has none.
+    pub fn is_complete(&self) -> bool {
+        let has_tree =
+            self.facts.standing == Standing::Repository && self.facts.kind != RepositoryKind::Bare;
+        self.source == Source::Command || !has_tree || self.facts.changes.is_some()
+    }
 }
 
 /// What lines are put together with.
@@ -142,10 +151,8 @@ impl Composer {
         let project = project_of(directory, self.home.as_deref());
         let settings = ProjectSettings::load(Some(&project), self.home.as_deref());
         let line = settings.status_line.as_ref();
-        let command = line.and_then(|line| match line.owner {
-            Owner::Home => Some(line.command.clone()),
-            Owner::Project => self.trust.status_line(&settings),
-        });
+        // One's own command may name a script of the project, so it is asked about as well.
+        let command = line.and_then(|_| self.trust.status_line(&settings));
         // A repository may keep the line out of the conversation; putting it in takes trust.
         let mode = settings
             .status_line_mode

@@ -27,6 +27,9 @@ const FIELDS: [(&str, Field); 13] = [
 ];
 const DEFAULT: &str = "[Dir: {dir} | Local: {local} | Remote: {remote} | PR: {pr}]";
 
+/// Fewer bytes of its own text than this are too few to know a line by.
+const LEAST_TO_RECOGNISE: usize = 8;
+
 type Field = fn(&Facts) -> String;
 
 /// A template that cannot be used.
@@ -73,6 +76,52 @@ impl Template {
             }
         }
         Some(super::output::plain(&line))
+    }
+}
+
+impl Template {
+    /// Whether a line looks as if it came from this template, or from a command that keeps to the
+    /// form `[Dir: ...]`. A template with hardly a word of its own recognises nothing.
+    pub fn recognises(&self, line: &str) -> bool {
+        if line.contains('\n') {
+            return false;
+        }
+        if line.starts_with("[Dir: ") && line.ends_with(']') {
+            return true;
+        }
+        let texts = || {
+            self.parts.iter().filter_map(|part| match part {
+                Part::Text(text) if !text.is_empty() => Some(text.as_str()),
+                _ => None,
+            })
+        };
+        if texts().map(str::len).sum::<usize>() < LEAST_TO_RECOGNISE {
+            return false;
+        }
+        let mut rest = line;
+        if let Some(Part::Text(first)) = self.parts.first() {
+            let Some(behind) = rest.strip_prefix(first.trim_start()) else {
+                return false;
+            };
+            rest = behind;
+        }
+        if let Some(Part::Text(last)) = self.parts.last().filter(|_| self.parts.len() > 1) {
+            let Some(before) = rest.strip_suffix(last.trim_end()) else {
+                return false;
+            };
+            rest = before;
+        }
+        let inner = self.parts.get(1..self.parts.len().saturating_sub(1));
+        inner.unwrap_or_default().iter().all(|part| match part {
+            Part::Field(_) => true,
+            Part::Text(text) => match rest.find(text.as_str()) {
+                Some(at) => {
+                    rest = rest.get(at + text.len()..).unwrap_or_default();
+                    true
+                }
+                None => false,
+            },
+        })
     }
 }
 
@@ -288,6 +337,19 @@ mod tests {
         assert!(wrong.to_string().contains("{branch}"), "{wrong}");
         assert_eq!("a {".parse::<Template>(), Err(TemplateError::Brace));
         assert_eq!("a }".parse::<Template>(), Err(TemplateError::Brace));
+    }
+
+    #[test]
+    fn a_line_is_known_again() {
+        let other: Template = "on {branch}, {modified} modified".parse().unwrap();
+        let bare: Template = "{dir}".parse().unwrap();
+        for template in [&Template::default(), &other] {
+            assert!(template.recognises(&template.render(&facts()).unwrap()));
+            for line in ["", "on", "Here it is.", "[Dir: a", "on a\nb, 2 modified"] {
+                assert!(!template.recognises(line), "{line}");
+            }
+        }
+        assert!(!bare.recognises("codex_plus"));
     }
 
     #[test]

@@ -21,11 +21,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ("codex-plus-stand-in", &[]),
     (
         "codex-plus-proxy",
-        &["codex-plus-project", "codex-plus-wire"],
+        &["codex-plus-hooks", "codex-plus-project", "codex-plus-wire"],
     ),
     (
         "codex-plus",
-        &["codex-plus-proxy", "codex-plus-stand-in", "codex-plus-wire"],
+        &[
+            "codex-plus-hooks",
+            "codex-plus-project",
+            "codex-plus-proxy",
+            "codex-plus-stand-in",
+            "codex-plus-wire",
+        ],
     ),
     // Measures from outside: what it shared with the line would hide the line's cost.
     ("codex-plus-bench", &[]),

@@ -70,6 +70,13 @@ pub(crate) enum Command {
     Restart(RestartArgs),
     /// Tell whether the proxy runs, where, and with which settings
     Status(StatusArgs),
+    /// Trust the hooks of a project, as they are now
+    ///
+    /// A project's hooks run only once you looked at them: this pins the content of every file and
+    /// command that would run. What changes afterwards is off until it was trusted again.
+    Trust(TrustArgs),
+    /// List the hooks of a project, or try one out
+    Hooks(HooksArgs),
     /// Show the log
     Logs(LogsArgs),
     /// Check this machine, and say what to do about what is wrong
@@ -171,6 +178,73 @@ pub(crate) struct StatusArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  codex-plus trust --show      look at what would run here
+  codex-plus trust             trust it, as it is now
+  codex-plus trust --forget    trust nothing here any more")]
+pub(crate) struct TrustArgs {
+    /// Show what would run and how it stands, and trust nothing
+    #[arg(long)]
+    pub(crate) show: bool,
+    /// Forget the project: none of its hooks run any more
+    #[arg(long, conflicts_with = "show")]
+    pub(crate) forget: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The project; the working directory without it
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) directory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  codex-plus hooks                                   what is loaded, what ran, what does not and why
+  codex-plus hooks test .codexplus/hooks/tag.py      run one on a sample and show what it changes
+  codex-plus hooks test check.sh --event PreToolUse"
+)]
+pub(crate) struct HooksArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<HooksCommand>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The project; the working directory without it
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) cwd: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum HooksCommand {
+    /// Run one hook on a sample, and show what it says and changes
+    Test(HooksTestArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HooksTestArgs {
+    /// A Python hook file, or a command hook's script
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The event a script is told of
+    #[arg(long, value_name = "EVENT", default_value = "UserPromptSubmit")]
+    pub(crate) event: String,
+    /// A request body to run it on, as JSON; a sample without it
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) body: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod daemon;
 mod environment;
+mod hooks;
 mod log;
 mod otlp;
 mod output;

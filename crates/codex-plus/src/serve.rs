@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use codex_plus_proxy::{Drained, Facts, Observer, Proxy, StartError, Unobserved};
+use codex_plus_hooks::engine::Engine;
+use codex_plus_proxy::filters::hooks::Hooks;
+use codex_plus_proxy::{Drained, Facts, Filter, Observer, Proxy, StartError, Unobserved};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,8 +73,13 @@ async fn run(
         None => Arc::new(log),
     };
     let facts = facts(state, loaded);
-    let proxy = Proxy::bind(&settings.proxy, observer, Vec::new(), facts)
-        .map_err(|error| explain(&error, loaded))?;
+    let engine = Arc::new(crate::hooks::engine(&settings.hooks, env, state));
+    let filters: Vec<Arc<dyn Filter>> = vec![Arc::new(Hooks::new(Arc::clone(&engine)))];
+    let proxy = Proxy::bind(&settings.proxy, observer, filters, facts)
+        .map_err(|error| explain(&error, loaded))?
+        .with_hooks(Arc::clone(&engine));
+    let upkeep = tokio::spawn(Arc::clone(&engine).keep());
+    warm_up(&engine);
     proxy.metrics().add(Arc::new(pipe));
     let _last_export = export(otlp, &proxy)?;
     let listen = proxy.local_addr();
@@ -109,8 +116,16 @@ async fn run(
         std::env::set_current_dir(state.folder()).context("cannot enter the state folder")?;
     }
     let drained = proxy.run(shutdown).await.context("the listener failed")?;
+    upkeep.abort();
+    engine.stop().await;
     tracing::info!(target: "codex-plus", cut = drained.cut, "stopped");
     Ok(drained)
+}
+
+/// Reads the start folder's hooks before the first request needs them.
+fn warm_up(engine: &Arc<Engine>) {
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move { engine.book(None).await });
 }
 
 /// Starts the export to a collector, when there is one to be.

@@ -107,6 +107,12 @@ impl HookSet {
         self.hooks.contains_key(&event)
     }
 
+    /// Whether any hook may be for this event about this subject, conditions aside.
+    pub fn may_match(&self, event: HookEvent, subject: &str) -> bool {
+        let mut hooks = self.hooks.get(&event).into_iter().flatten();
+        hooks.any(|hook| hook.matcher.matches(Some(subject)))
+    }
+
     /// Every hook that may run, by event and in declared order.
     pub fn hooks(&self) -> impl Iterator<Item = (HookEvent, &SettingsHook)> {
         let all = self.hooks.iter();

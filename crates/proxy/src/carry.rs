@@ -43,8 +43,8 @@ pub(crate) async fn carry(
         let exchange = Exchange::open(&line.ledger, client, transport, &head);
         return answers::fail(exchange, &Error::Refused(refusal));
     }
-    if let Some(answer) = admin::answer(line, &head) {
-        return answer;
+    if admin::is_ours(&head) {
+        return admin::answer(line, &head, body).await;
     }
     let exchange = Exchange::open(&line.ledger, client, transport, &head);
     let plan = line.plan(&head);

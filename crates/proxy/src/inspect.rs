@@ -87,6 +87,7 @@ pub(crate) async fn review(
         body,
         cwd,
         exchange: exchange.id(),
+        notes: http::Extensions::new(),
         history: &line.history,
         slots: slots.unwrap_or_default(),
     };
@@ -149,7 +150,8 @@ fn blocked(line: &Line, turn: &Turn, body: &RequestBody) -> Option<(String, bool
         return None;
     }
     let id = turn.prompt.as_ref()?.id.as_deref()?;
-    let reason = line.history.recall(ItemKey::of_id(id))?.removed?;
+    let reason = line.history.recall(ItemKey::of_id(id))?.removed;
+    let reason = reason.filter(|reason| !reason.is_empty())?;
     Some((reason, body.stream().unwrap_or(false)))
 }
 

@@ -10,7 +10,7 @@ use codex_plus_wire::turn::{Turn, is_tool_output};
 use http::request::Parts;
 use serde_json::json;
 
-use crate::history::{Amendment, History, ItemKey, Slot, SlotState, write};
+use crate::history::{Amendment, History, ItemKey, Slot, SlotState, remove, write};
 use crate::turn::TurnHead;
 
 /// A request on the line, as filters see it: the conversation as it will go upstream, with what
@@ -27,6 +27,8 @@ pub struct Inspection<'a> {
     pub cwd: Option<PathBuf>,
     /// The number that log lines know the exchange by.
     pub exchange: u64,
+    /// What filters leave here for their own listeners to the answer.
+    pub notes: http::Extensions,
     pub(crate) history: &'a Arc<History>,
     pub(crate) slots: Vec<Slot>,
 }
@@ -133,6 +135,9 @@ impl Inspection<'_> {
     /// [`AmendError`]; nothing is changed then.
     pub fn amend(&mut self, index: usize, amendment: Amendment) -> Result<(), AmendError> {
         let slot = *self.slots.get(index).ok_or(AmendError::Missing)?;
+        if amendment.removed.is_some() {
+            return self.remove(index, slot, amendment);
+        }
         if !self.may_gain(index) {
             return Err(AmendError::Earlier);
         }
@@ -154,6 +159,30 @@ impl Inspection<'_> {
         self.history.remember(slot.key, amendment);
         self.read_turn();
         Ok(())
+    }
+
+    /// Leaves an item out that is new.
+    fn remove(&mut self, index: usize, slot: Slot, why: Amendment) -> Result<(), AmendError> {
+        if !self.is_fresh(index) {
+            return Err(AmendError::Earlier);
+        }
+        let body = self.body.as_mut().ok_or(AmendError::Missing)?;
+        body.commit()?;
+        let items = body.items().to_vec();
+        let mut edited = body.clone();
+        remove(&mut edited, &items, &[index])?;
+        edited.commit()?;
+        *body = edited;
+        self.slots.remove(index);
+        self.history.remember(slot.key, why);
+        self.read_turn();
+        Ok(())
+    }
+
+    /// The item of the client's own at or before a place: what stands between is ours.
+    pub fn own_before(&self, index: usize) -> Option<usize> {
+        let slots = self.slots.get(..=index)?;
+        slots.iter().rposition(|slot| slot.state != SlotState::Ours)
     }
 
     /// The place of an item that is new, by its key.

@@ -38,6 +38,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use codex_plus_hooks::engine::Engine;
 use tokio::sync::{Semaphore, watch};
 
 pub use chain::{Filter, Interest, Reads, Verdict};
@@ -143,6 +144,7 @@ impl Proxy {
             seen: turn::SeenPrompts::default(),
             threads: thread::Threads::default(),
             history: Arc::new(history::History::new(config.limits.history.get())),
+            hooks: None,
             connections,
             stopping,
             facts,
@@ -153,6 +155,13 @@ impl Proxy {
             workers: Workers::start().map_err(StartError::Workers)?,
             stop,
         })
+    }
+
+    /// Shows these hooks at `/codex-plus/hooks`. The filter that runs them is one of the filters.
+    #[must_use]
+    pub fn with_hooks(mut self, engine: Arc<Engine>) -> Self {
+        self.line.hooks = Some(engine);
+        self
     }
 
     /// The address that was bound, with the port the system chose when 0 was asked for.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use codex_plus_hooks::engine::Engine;
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -33,6 +34,8 @@ pub(crate) struct Line {
     pub(crate) seen: SeenPrompts,
     pub(crate) threads: Threads,
     pub(crate) history: Arc<History>,
+    /// The user's hooks, to be told of at the proxy's own endpoints.
+    pub(crate) hooks: Option<Arc<Engine>>,
     /// One permit a connection, WebSocket ones included.
     pub(crate) connections: Arc<Semaphore>,
     /// Turns true when the proxy is to stop.

@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod demo;
 mod doctor;
+mod hooks;
 mod logs;
 mod restart;
 mod shell_init;
@@ -12,6 +13,7 @@ mod stand_in;
 mod start;
 mod status;
 mod stop;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -50,6 +52,8 @@ fn dispatch(command: Command, env: &Environment) -> anyhow::Result<Exit> {
         Command::Stop(args) => stop::stop(env, &args),
         Command::Restart(args) => restart::restart(env, &args),
         Command::Status(args) => status::status(env, &args),
+        Command::Trust(args) => trust::trust(env, &args),
+        Command::Hooks(args) => hooks::hooks(env, &args),
         Command::Logs(args) => logs::logs(env, &args),
         Command::Doctor(args) => doctor::doctor(env, &args),
         Command::Config(command) => config::config(env, &command),

@@ -13,6 +13,7 @@ use super::{flag_words, load_settings, stop};
 pub(crate) fn restart(env: &Environment, args: &RestartArgs) -> anyhow::Result<Exit> {
     let state = StateDir::resolve(args.state.state_dir.as_deref(), env)?;
     state.ensure()?;
+    let here = env;
     let mut env = env.clone();
     let mut line = args.line.clone();
     if let Some(last) = Instance::last(&state) {
@@ -27,6 +28,7 @@ pub(crate) fn restart(env: &Environment, args: &RestartArgs) -> anyhow::Result<E
     // Before anything is stopped: settings that cannot be used leave the old one running.
     let loaded = load_settings(&env, &line)?;
     crate::serve::check(&loaded)?;
+    crate::hooks::trust_start(here, &state, &loaded);
     stop::tell(&stop::end(&state)?);
     if let Some(found) = Found::look(&state, &loaded)? {
         return Ok(found.tell(&line));

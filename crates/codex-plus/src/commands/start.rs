@@ -20,6 +20,7 @@ pub(crate) fn start(env: &Environment, args: &StartArgs) -> anyhow::Result<Exit>
         return crate::serve::serve(env, &state, &loaded, flag_words(&args.line), true);
     }
     state.ensure()?;
+    crate::hooks::trust_start(env, &state, &loaded);
     if let Some(found) = Found::look(&state, &loaded)? {
         return Ok(found.tell(&args.line));
     }

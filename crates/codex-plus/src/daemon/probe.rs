@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::instance::reachable;
 
 /// The longest answer that is read.
-const LONGEST: u64 = 256 * 1024;
+const LONGEST: u64 = 4 * 1024 * 1024;
 /// A healthy proxy answers in well under a millisecond; a busy machine may take longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -71,6 +71,20 @@ impl Probe {
         Some(status)
     }
 
+    /// What an endpoint of the proxy's own says to a GET; `None` unless it is JSON with status 200.
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
+        let (status, body) = self.exchange(self.connect()?, path, PATIENCE)?;
+        let told = serde_json::from_slice(&body).ok()?;
+        (status == 200).then_some(told)
+    }
+
+    /// The same for a POST without a body.
+    pub(crate) fn post(&self, path: &str) -> Option<Value> {
+        let (status, body) = self.request(self.connect()?, "POST", path, PATIENCE)?;
+        let told = serde_json::from_slice(&body).ok()?;
+        (status == 200).then_some(told)
+    }
+
     fn connect(&self) -> Option<TcpStream> {
         TcpStream::connect_timeout(&self.address, PATIENCE).ok()
     }
@@ -78,7 +92,17 @@ impl Probe {
     /// One GET: status and body.
     fn exchange(
         &self,
+        stream: TcpStream,
+        path: &str,
+        patience: Duration,
+    ) -> Option<(u16, Vec<u8>)> {
+        self.request(stream, "GET", path, patience)
+    }
+
+    fn request(
+        &self,
         mut stream: TcpStream,
+        method: &str,
         path: &str,
         patience: Duration,
     ) -> Option<(u16, Vec<u8>)> {
@@ -91,7 +115,7 @@ impl Probe {
             .unwrap_or_default();
         // HTTP/1.0: the answer ends with the connection, so no framing has to be read.
         let request = format!(
-            "GET {path} HTTP/1.0\r\nhost: {}\r\n{token}connection: close\r\n\r\n",
+            "{method} {path} HTTP/1.0\r\nhost: {}\r\n{token}content-length: 0\r\nconnection: close\r\n\r\n",
             self.address
         );
         stream.write_all(request.as_bytes()).ok()?;

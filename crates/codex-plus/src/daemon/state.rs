@@ -33,6 +33,20 @@ impl StateDir {
         Ok(Self { folder, chosen })
     }
 
+    /// The user's own folder, whichever one a daemon uses: what was trusted is kept there.
+    pub(crate) fn of_user(&self, env: &Environment) -> Self {
+        match env.default_state_dir() {
+            Some(folder) => Self {
+                folder,
+                chosen: false,
+            },
+            None => Self {
+                folder: self.folder.clone(),
+                chosen: self.chosen,
+            },
+        }
+    }
+
     /// Makes the folder, readable by its owner only, and checks that it is ours.
     pub(crate) fn ensure(&self) -> anyhow::Result<()> {
         let shown = self.folder.display();

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     /// Traces and metrics for an OpenTelemetry collector.
     pub(crate) otlp: OtlpSettings,
+    /// The user's hooks.
+    pub(crate) hooks: codex_plus_hooks::config::Config,
     /// Folders whose `.codexplus/config.toml` may set every key, also those that redirect
     /// traffic. Only read from the user's own file.
     pub(crate) trusted_projects: Vec<PathBuf>,
@@ -65,6 +67,10 @@ impl Settings {
         if let Some(problem) = otlp.problem() {
             return Err(toml::de::Error::custom(problem));
         }
+        let hooks = match root.remove("hooks") {
+            Some(section) => codex_plus_hooks::config::Config::deserialize(section)?,
+            None => codex_plus_hooks::config::Config::default(),
+        };
         let trusted_projects = match root.remove("trusted_projects") {
             Some(list) => Vec::deserialize(list)?,
             None => Vec::new(),
@@ -73,6 +79,7 @@ impl Settings {
             proxy: Config::deserialize(root)?,
             log,
             otlp,
+            hooks,
             trusted_projects,
         })
     }

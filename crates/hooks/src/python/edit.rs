@@ -1,31 +1,10 @@
 //! The edits a hook's call comes to.
 
+use codex_plus_wire::patch::Patch;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What an edit does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EditOp {
-    /// Replaces the value at the path, or adds the object key it ends with.
-    Set,
-    /// Puts a value before the list index the path ends with.
-    Insert,
-    /// Takes the object key or list index out.
-    Remove,
-    /// Puts a value at the end of the list at the path.
-    Append,
-}
-
-/// A step into a document.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum PathPart {
-    /// Into a list.
-    Index(usize),
-    /// Into an object.
-    Key(String),
-}
+pub use codex_plus_wire::patch::{PatchOp as EditOp, PathPart};
 
 /// One edit. The path means the document as the edits before it left it; edits of one list come
 /// back to front, so its indexes are the original ones too.
@@ -38,6 +17,21 @@ pub struct Edit {
     /// The new value; `null` for [`EditOp::Remove`].
     #[serde(default)]
     pub value: Value,
+}
+
+impl Edit {
+    /// The edit as one of bytes.
+    pub fn to_patch(&self) -> Patch {
+        let value = match self.op {
+            EditOp::Remove => String::new(),
+            _ => self.value.to_string(),
+        };
+        Patch {
+            op: self.op,
+            path: self.path.clone(),
+            value: value.into(),
+        }
+    }
 }
 
 /// An edit's path that the document does not have.

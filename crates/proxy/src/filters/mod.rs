@@ -1,5 +1,6 @@
 //! The filters: each a small adapter of the line to what another room or crate knows.
 
+pub mod hooks;
 mod slash;
 mod status_line;
 

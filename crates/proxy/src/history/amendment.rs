@@ -13,6 +13,7 @@ pub struct Amendment {
     /// Items put behind it, as JSON.
     pub after: Vec<Bytes>,
     /// It is left out, and why: a blocked prompt never reaches the model, not even as history.
+    /// Empty when it was left out without being blocked.
     pub removed: Option<String>,
 }
 

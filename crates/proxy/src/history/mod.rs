@@ -14,4 +14,4 @@ mod replay;
 pub use amendment::Amendment;
 pub use key::ItemKey;
 pub use memory::History;
-pub(crate) use replay::{Slot, SlotState, replay, write};
+pub(crate) use replay::{Slot, SlotState, remove, replay, write};

@@ -156,7 +156,11 @@ pub(crate) fn write(
 }
 
 /// Takes items out, each with the comma that goes with it.
-fn remove(body: &mut RequestBody, items: &[Item], removed: &[usize]) -> Result<(), BodyError> {
+pub(crate) fn remove(
+    body: &mut RequestBody,
+    items: &[Item],
+    removed: &[usize],
+) -> Result<(), BodyError> {
     let mut at = 0;
     while let Some(&first) = removed.get(at) {
         let mut last = first;

@@ -68,6 +68,11 @@ impl<'a> ResponseEvent<'a> {
     }
 }
 
+/// The items in the `output` of an event that ends a response.
+pub fn outputs(data: &[u8]) -> Vec<OutputItem<'_>> {
+    parse::outputs(data)
+}
+
 /// A piece of text and where it belongs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextEvent<'a> {

@@ -93,6 +93,22 @@ pub(super) fn parse(data: &[u8]) -> Result<ResponseEvent<'_>, EventError> {
     })
 }
 
+pub(super) fn outputs(data: &[u8]) -> Vec<OutputItem<'_>> {
+    let mut items = Vec::new();
+    if std::str::from_utf8(data).is_err() {
+        return items;
+    }
+    let mut cursor = Cursor::new(data, 0);
+    let Ok(event) = Members::read(data, &mut cursor, ["response"]) else {
+        return items;
+    };
+    let response = Members::at(data, event.span(0), ["output"]);
+    each(data, response.span(0), |span| {
+        items.push(output_item(data, Some(&span), None));
+    });
+    items
+}
+
 fn output_item<'a>(data: &'a [u8], span: Option<&Span>, index: Option<u64>) -> OutputItem<'a> {
     let names = [
         "type",

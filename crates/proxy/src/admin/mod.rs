@@ -2,6 +2,7 @@
 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
 use crate::answers::{error_response, json_response, typed};
@@ -9,25 +10,36 @@ use crate::body::AnswerBody;
 use crate::line::Line;
 use crate::metrics;
 
+mod hooks;
+
 const PREFIX: &str = "/codex-plus/";
 
-/// The answer, when the request is for the proxy itself.
-pub(crate) fn answer(line: &Line, parts: &Parts) -> Option<Response<AnswerBody>> {
+/// Whether a request is for the proxy itself.
+pub(crate) fn is_ours(head: &Parts) -> bool {
+    let path = head.uri.path();
+    path == "/health" || path.starts_with(PREFIX)
+}
+
+/// The answer to a request for the proxy itself.
+pub(crate) async fn answer(line: &Line, parts: &Parts, body: Incoming) -> Response<AnswerBody> {
+    if let Some(engine) = &line.hooks
+        && let Some(answer) = hooks::answer(engine, parts, body).await
+    {
+        return answer;
+    }
     let path = parts.uri.path();
-    let response = match path {
-        "/health" => return Some(health(&parts.method)),
+    match path {
+        "/health" => health(&parts.method),
         "/codex-plus/status" => json_response(StatusCode::OK, status(line).to_string()),
         "/codex-plus/metrics" => metrics_response(line),
         "/codex-plus/version" => json_response(StatusCode::OK, version().to_string()),
-        _ if path.starts_with(PREFIX) => error_response(
+        _ => error_response(
             StatusCode::NOT_FOUND,
             "invalid_request_error",
             "unknown_endpoint",
-            "Codex-Plus has no such endpoint; see /codex-plus/status, /codex-plus/metrics and /codex-plus/version.",
+            "Codex-Plus has no such endpoint; see /codex-plus/status, /codex-plus/hooks, /codex-plus/metrics and /codex-plus/version.",
         ),
-        _ => return None,
-    };
-    Some(response)
+    }
 }
 
 fn health(method: &Method) -> Response<AnswerBody> {

@@ -11,6 +11,8 @@ mod client;
 mod command;
 #[path = "codex_cli/fallback.rs"]
 mod fallback;
+#[path = "codex_cli/hooks.rs"]
+mod hooks;
 #[path = "codex_cli/identity.rs"]
 mod identity;
 #[path = "codex_cli/log.rs"]

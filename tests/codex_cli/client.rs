@@ -111,6 +111,16 @@ impl Codex {
         self.run_with(command, &[]).await
     }
 
+    /// Goes on with the last conversation.
+    pub(crate) async fn resume(&self, base: &str, prompt: &str) -> Said {
+        let mut command = Command::new(tools::codex());
+        command
+            .args(["exec", "-c", &format!("openai_base_url=\"{base}\"")])
+            .args(QUIET)
+            .args(["resume", "--last", prompt]);
+        self.run_with(command, &[]).await
+    }
+
     /// Runs a command in this home, with nothing of the outside but PATH, and `own` variables.
     pub(crate) async fn run_with(&self, mut command: Command, own: &[(&str, String)]) -> Said {
         command

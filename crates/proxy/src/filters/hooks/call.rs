@@ -134,10 +134,15 @@ fn deny(call: &Call<'_>, asked: &ToolCall, reason: &str) -> Decided {
     let name = asked.tool_name.as_str();
     let quoted = || Value::String(said.clone()).to_string();
     let (input, name) = match call.kind {
-        CallKind::CustomTool if name == CODE_MODE => (
-            Value::String(format!("throw new Error({});", quoted())),
-            None,
-        ),
+        CallKind::CustomTool if name == CODE_MODE => {
+            // The user is shown commands, and not what the script itself comes to.
+            let command = Value::String(print.clone());
+            let script = format!(
+                "await tools.exec_command({{cmd: {command}}});\nthrow new Error({});",
+                quoted()
+            );
+            (Value::String(script), None)
+        }
         CallKind::Function | CallKind::LocalShell if SHELLS.contains(&name) => {
             (shell_input(&asked.tool_input, &print), None)
         }

@@ -123,7 +123,7 @@ async fn a_command_hook_adds_context() {
         let items = input(&turns[0]);
         let at = items
             .iter()
-            .position(|item| text(&[item.clone()]).contains(RUN));
+            .position(|item| text(std::slice::from_ref(item)).contains(RUN));
         let behind = &items[at.unwrap() + 1];
         assert_eq!(behind["role"], "developer", "{over:?}");
         assert_eq!(

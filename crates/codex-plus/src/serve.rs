@@ -17,7 +17,7 @@ use crate::environment::Environment;
 use crate::log::{self, ExchangeLog, Pipe, Rotating, Sinks};
 use crate::otlp::{self, Beside, Otlp};
 use crate::output::{self, Exit, Paint};
-use crate::settings::{Loaded, SettingsError};
+use crate::settings::{Loaded, Settings, SettingsError};
 
 /// Serves until a signal. `detached` is the background child.
 pub(crate) fn serve(
@@ -78,6 +78,7 @@ async fn run(
     let proxy = Proxy::bind(&settings.proxy, observer, filters, facts)
         .map_err(|error| explain(&error, loaded))?
         .with_hooks(Arc::clone(&engine));
+    let proxy = keep_history(proxy, settings, env, state);
     let upkeep = tokio::spawn(Arc::clone(&engine).keep());
     warm_up(&engine);
     proxy.metrics().add(Arc::new(pipe));
@@ -120,6 +121,21 @@ async fn run(
     engine.stop().await;
     tracing::info!(target: "codex-plus", cut = drained.cut, "stopped");
     Ok(drained)
+}
+
+/// What was changed in conversations outlives this process, unless the user wants no trace of it.
+fn keep_history(proxy: Proxy, settings: &Settings, env: &Environment, state: &StateDir) -> Proxy {
+    if !settings.proxy.keep_history {
+        return proxy;
+    }
+    let folder = state.of_user(env);
+    match folder.ensure() {
+        Ok(()) => proxy.with_history_in(folder.folder()),
+        Err(error) => {
+            tracing::warn!(target: "codex-plus", "edits are not kept over a restart: {error:#}");
+            proxy
+        }
+    }
 }
 
 /// Reads the start folder's hooks before the first request needs them.

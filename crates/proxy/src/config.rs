@@ -12,6 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The proxy's configuration.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own, named as in the file"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -28,6 +32,9 @@ pub struct Config {
     /// Tell in `Server-Timing` where the time went until an answer's head. When false only
     /// requests with the header `x-codex-plus-timing` are told.
     pub server_timing: bool,
+    /// Keep what filters changed in conversations over a restart, in `history.jsonl` of the state
+    /// folder, which only its owner may read.
+    pub keep_history: bool,
     /// How the way to the provider is made.
     pub tls: Tls,
     /// Who may enter.
@@ -45,6 +52,7 @@ impl Default for Config {
             upstream: "auto".to_owned(),
             passthrough: false,
             websocket: true,
+            keep_history: true,
             server_timing: false,
             tls: Tls::default(),
             guard: Guard::default(),
@@ -124,6 +132,8 @@ pub struct Timeouts {
     pub stream_idle: TimeSpan,
     /// A WebSocket side going quiet before it is pinged.
     pub ping: TimeSpan,
+    /// A client waiting for a filter before it is told that the answer goes on.
+    pub waiting: TimeSpan,
     /// Live streams finishing after a stop was asked for.
     pub drain: TimeSpan,
 }
@@ -138,6 +148,8 @@ impl Default for Timeouts {
             // earlier would turn a slow answer into a reconnect.
             stream_idle: TimeSpan::seconds(600),
             ping: TimeSpan::seconds(30),
+            // Codex gives a stream up after 300 s without an event, comments aside (0.169.0).
+            waiting: TimeSpan::seconds(60),
             drain: TimeSpan::seconds(10),
         }
     }

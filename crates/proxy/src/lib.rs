@@ -35,6 +35,7 @@ mod workers;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -155,6 +156,15 @@ impl Proxy {
             workers: Workers::start().map_err(StartError::Workers)?,
             stop,
         })
+    }
+
+    /// Keeps what was changed in conversations in a file of this folder, the user's own, and begins
+    /// with what is there. Blocking file I/O.
+    #[must_use]
+    pub fn with_history_in(mut self, folder: &Path) -> Self {
+        let limit = self.line.config.limits.history.get();
+        self.line.history = Arc::new(history::History::kept_in(folder, limit));
+        self
     }
 
     /// Shows these hooks at `/codex-plus/hooks`. The filter that runs them is one of the filters.

@@ -58,6 +58,10 @@ pub enum AnswerEnd {
     Left,
 }
 
+/// Tells a client that waits for a filter that the answer goes on; clients pass over types that
+/// they do not know.
+pub(crate) const STILL_HERE: &[u8] = br#"{"type":"codex_plus.waiting"}"#;
+
 /// A filter listening to one answer.
 pub trait EventFilter: Send {
     /// Which of the events that its filter asked for it wants for this answer.

@@ -2,19 +2,23 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
 use std::ops::Range;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use codex_plus_wire::event::EventKind;
 use codex_plus_wire::sse::{SseFrame, SseFramer};
 use http_body::Frame;
+use tokio::time::Sleep;
 
 use super::source::Source;
 use crate::exchange::Exchange;
 use crate::joint::{Joined, Joint};
-use crate::listeners::{Again, AnswerEnd, BoxFuture, Event, EventVerdict, Listeners};
+use crate::listeners::{Again, AnswerEnd, BoxFuture, Event, EventVerdict, Listeners, STILL_HERE};
 use crate::observe::Outcome;
 
 /// Frames in, frames out. Events nobody listens to leave as the very bytes they came as, and in
@@ -31,6 +35,9 @@ pub(crate) struct FilteredBody {
     joint: Joint,
     ask: Option<AskAgain>,
     longest_event: usize,
+    waiting: Duration,
+    /// When the client that waits for a filter is to hear of it next.
+    sign_of_life: Option<Pin<Box<Sleep>>>,
 }
 
 /// Asks the upstream once more; the body of its answer, if it gives one that can be read.
@@ -65,6 +72,7 @@ impl FilteredBody {
         listeners: Listeners,
         longest_event: usize,
         ask: Option<AskAgain>,
+        waiting: Duration,
     ) -> Self {
         Self {
             source,
@@ -78,6 +86,8 @@ impl FilteredBody {
             joint: Joint::default(),
             ask,
             longest_event,
+            waiting,
+            sign_of_life: None,
         }
     }
 
@@ -98,8 +108,12 @@ impl FilteredBody {
                 return Poll::Ready(Some(Ok(frame)));
             }
             if self.decided(cx).is_pending() {
+                if self.keeps_waiting(cx) {
+                    continue;
+                }
                 return Poll::Pending;
             }
+            self.sign_of_life = None;
             if self.next_event() {
                 continue;
             }
@@ -131,6 +145,19 @@ impl FilteredBody {
                 }
             }
         }
+    }
+
+    /// Tells a client that waits for long that the answer goes on.
+    fn keeps_waiting(&mut self, cx: &mut Context<'_>) -> bool {
+        let due = self
+            .sign_of_life
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.waiting)));
+        if due.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.sign_of_life = None;
+        self.out.push_back(Frame::data(encode(STILL_HERE)));
+        true
     }
 
     /// Waits for the filter that is deciding, or the upstream that is asked once more.

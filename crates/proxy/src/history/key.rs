@@ -1,5 +1,7 @@
 //! How an item is known again.
 
+use std::fmt::Write as _;
+
 use codex_plus_wire::request::Item;
 use sha2::{Digest, Sha256};
 
@@ -22,6 +24,27 @@ impl ItemKey {
     /// The key of a call, as it comes back in the history.
     pub fn of_call(call_id: &str) -> Self {
         Self::of(&[b"call", call_id.as_bytes()])
+    }
+
+    /// The key in hexadecimal digits.
+    pub(super) fn to_hex(self) -> String {
+        self.0.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// The key that was written so.
+    pub(super) fn from_hex(text: &str) -> Option<Self> {
+        let mut key = [0; 16];
+        if text.len() != 32 {
+            return None;
+        }
+        for (byte, at) in key.iter_mut().zip((0..32).step_by(2)) {
+            *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+        }
+        Some(Self(key))
     }
 
     fn of(parts: &[&[u8]]) -> Self {

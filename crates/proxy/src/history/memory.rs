@@ -1,9 +1,11 @@
 //! The amendments of all conversations, in bounded memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::amendment::Amendment;
+use super::journal::{self, Journal};
 use super::key::ItemKey;
 
 /// What was done to which items. The ones that nobody sent for longest are forgotten first.
@@ -11,6 +13,7 @@ use super::key::ItemKey;
 pub struct History {
     limit: usize,
     state: Mutex<State>,
+    journal: Option<Journal>,
 }
 
 #[derive(Debug, Default)]
@@ -28,11 +31,52 @@ impl History {
         Self {
             limit,
             state: Mutex::default(),
+            journal: None,
         }
+    }
+
+    /// A memory that is kept in a file of a folder, and begins with what the file holds. Without
+    /// the file it is a memory all the same. Blocking file I/O.
+    pub fn kept_in(folder: &Path, limit: usize) -> Self {
+        let mut history = Self::new(limit);
+        let path = journal::file_in(folder);
+        let opened = Journal::open(&path, limit, |entries| {
+            for (key, amendment) in entries {
+                match amendment {
+                    Some(amendment) => history.put(key, amendment),
+                    None => {
+                        history.lock().take(key);
+                    }
+                }
+            }
+            history.all()
+        });
+        match opened {
+            Ok(journal) => history.journal = Some(journal),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "edits are not kept over a restart");
+            }
+        }
+        history
+    }
+
+    /// Everything, oldest first.
+    fn all(&self) -> Vec<(ItemKey, Option<Amendment>)> {
+        let state = self.lock();
+        let keys = state.by_age.values();
+        keys.filter_map(|key| Some((*key, Some(state.amendments.get(key)?.1.clone()))))
+            .collect()
     }
 
     /// Adds to what was done to an item.
     pub fn remember(&self, key: ItemKey, amendment: Amendment) {
+        if let Some(journal) = &self.journal {
+            journal.add(key, Some(amendment.clone()));
+        }
+        self.put(key, amendment);
+    }
+
+    fn put(&self, key: ItemKey, amendment: Amendment) {
         let mut state = self.lock();
         state.put(key, amendment);
         while state.weight > self.limit && state.amendments.len() > 1 {
@@ -72,7 +116,10 @@ impl History {
 
     /// Forgets what was done to an item.
     pub(crate) fn forget(&self, key: ItemKey) {
-        self.lock().take(key);
+        let known = self.lock().take(key).is_some();
+        if let Some(journal) = self.journal.as_ref().filter(|_| known) {
+            journal.add(key, None);
+        }
     }
 
     /// Whether nothing was ever done, so that no body need be read for it.

@@ -7,6 +7,7 @@
 //! when the item comes back; items the model has answered are never edited for the first time.
 
 mod amendment;
+mod journal;
 mod key;
 mod memory;
 mod replay;

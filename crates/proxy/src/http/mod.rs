@@ -154,11 +154,12 @@ async fn filter(
             headers::without(&mut head.headers, &header::CONTENT_LENGTH);
             let source = Source::new(body, line.config.timeouts.stream_idle.get());
             let longest = line.config.limits.event.get();
+            let waiting = line.config.timeouts.waiting.get();
             listeners.head(&mut head, None).await;
             exchange.filtered(&mut listeners.spent);
             exchange.passing();
             answers::tell_timings(&mut head.headers, &mut exchange);
-            let body = FilteredBody::new(source, exchange, listeners, longest, ask);
+            let body = FilteredBody::new(source, exchange, listeners, longest, ask, waiting);
             Response::from_parts(head, AnswerBody::filter(body))
         }
         Some(Readable::Document) => {

@@ -17,7 +17,7 @@ use super::side::{PING_PAYLOAD, Side, Unwritable};
 use super::split::{Piece, Splitter};
 use crate::inspect::{Reviewed, review};
 use crate::joint::Joined;
-use crate::listeners::{Event, EventVerdict};
+use crate::listeners::{Event, EventVerdict, STILL_HERE};
 
 /// Room for reading: little while a connection is quiet, more when it is busy.
 const QUIET_READ: usize = 4 << 10;
@@ -200,7 +200,7 @@ pub(super) async fn events(
         let is_changed = joined.is_some();
         let data = joined.unwrap_or_else(|| message.payload.clone());
         let kind = EventKind::peek(&data);
-        match heard(link, kind, &data).await {
+        match heard(link, to, kind, &data).await? {
             EventVerdict::Pass if !is_changed => {
                 to.pass(&message.raw, true).await?;
                 link.live.passed(kind, data.len());
@@ -220,17 +220,30 @@ pub(super) async fn events(
 }
 
 /// What the listeners of the answer that is arriving make of an event.
-async fn heard(link: &Link, kind: EventKind, data: &Bytes) -> EventVerdict {
+async fn heard(
+    link: &Link,
+    to: &Side,
+    kind: EventKind,
+    data: &Bytes,
+) -> Result<EventVerdict, PumpError> {
     let Some(mut listeners) = link.live.take_listeners() else {
-        return EventVerdict::Pass;
+        return Ok(EventVerdict::Pass);
     };
     let mut verdict = EventVerdict::Pass;
     if listeners.want(kind) {
         let data = data.clone();
-        verdict = listeners.hear(Event { kind, data }).await;
+        let hearing = listeners.hear(Event { kind, data });
+        tokio::pin!(hearing);
+        let waiting = link.line.config.timeouts.waiting.get();
+        verdict = loop {
+            match tokio::time::timeout(waiting, hearing.as_mut()).await {
+                Ok(verdict) => break verdict,
+                Err(_) => to.pass(&[to.frame(Opcode::Text, STILL_HERE)], true).await?,
+            }
+        };
     }
     link.live.give_back(listeners);
-    verdict
+    Ok(verdict)
 }
 
 /// Passes events on that are not the upstream's own.

@@ -1,0 +1,284 @@
+//! The memory on disk, so that a restart forgets nothing: one line of JSON for each amendment.
+//!
+//! Lines are written by a thread of their own, through a bounded queue that drops rather than
+//! wait. They hold what was said in conversations, so the file is its owner's alone.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use bytes::Bytes;
+use codex_plus_wire::patch::{Patch, PatchOp, PathPart};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::amendment::Amendment;
+use super::key::ItemKey;
+
+/// Lines waiting to be written; further ones are dropped.
+const QUEUE: usize = 1_024;
+/// Lines a file may have more than twice what counts before it is written anew.
+const MOSTLY: usize = 1_000;
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    key: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    edits: Vec<Edit>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    after: Vec<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    removed: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    forgotten: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Edit {
+    op: PatchOp,
+    path: Vec<PathPart>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<Box<RawValue>>,
+}
+
+/// What a line says: that something was done to an item, or that it is forgotten.
+pub(super) type Entry = (ItemKey, Option<Amendment>);
+
+/// Writes entries behind each other.
+#[derive(Debug)]
+pub(super) struct Journal {
+    queue: SyncSender<Entry>,
+}
+
+impl Journal {
+    /// Reads what a file holds, and goes on behind it; a file that is mostly out of date is written
+    /// anew first, with what `kept` gives back.
+    pub(super) fn open(
+        path: &Path,
+        limit: usize,
+        kept: impl FnOnce(Vec<Entry>) -> Vec<Entry>,
+    ) -> io::Result<Self> {
+        let entries = read(path, limit)?;
+        let before = entries.len();
+        let entries = kept(entries);
+        // Not with every start: the process before may still be writing its last lines.
+        let file = if before > 2 * entries.len() + MOSTLY {
+            rewrite(path, &entries)?
+        } else {
+            open(path, false)?
+        };
+        let (queue, entries) = sync_channel(QUEUE);
+        let (path, written) = (path.to_owned(), file.metadata()?.len());
+        std::thread::Builder::new()
+            .name("history".to_owned())
+            .spawn(move || write(&path, file, written, limit as u64 * 4, &entries))?;
+        Ok(Self { queue })
+    }
+
+    /// Puts an entry into the file; never waits.
+    pub(super) fn add(&self, key: ItemKey, amendment: Option<Amendment>) {
+        match self.queue.try_send((key, amendment)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                tracing::warn!("an edit is not kept over a restart: the disk does not keep up");
+            }
+        }
+    }
+}
+
+/// Ends with its queue. A file that grew beyond `most` bytes is left alone until the next start.
+fn write(path: &Path, mut file: File, mut written: u64, most: u64, entries: &Receiver<Entry>) {
+    let mut broken = false;
+    for entry in entries {
+        let line = line(&entry);
+        written += line.len() as u64;
+        if broken || written > most {
+            continue;
+        }
+        // One write a line: two processes may share the file during a restart.
+        if let Err(error) = file.write_all(&line) {
+            broken = true;
+            tracing::warn!(path = %path.display(), %error, "edits are not kept over a restart any more");
+        }
+    }
+}
+
+fn rewrite(path: &Path, entries: &[Entry]) -> io::Result<File> {
+    let draft = path.with_extension("draft");
+    let _ = std::fs::remove_file(&draft);
+    let mut file = open(&draft, true)?;
+    for entry in entries {
+        file.write_all(&line(entry))?;
+    }
+    std::fs::rename(&draft, path)?;
+    Ok(file)
+}
+
+fn open(path: &Path, fresh: bool) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .create_new(fresh)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
+
+/// The entries of a file, oldest first; lines that cannot be read are passed over.
+fn read(path: &Path, limit: usize) -> io::Result<Vec<Entry>> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut reader = BufReader::new(io::Read::take(file, limit as u64 * 8));
+    let (mut entries, mut text) = (Vec::new(), Vec::new());
+    while reader.read_until(b'\n', &mut text)? > 0 {
+        entries.extend(parse(&text));
+        text.clear();
+    }
+    Ok(entries)
+}
+
+fn raw(json: &Bytes) -> Option<Box<RawValue>> {
+    RawValue::from_string(String::from_utf8(json.to_vec()).ok()?).ok()
+}
+
+fn line((key, amendment): &Entry) -> Vec<u8> {
+    let empty = Amendment::default();
+    let amendment_or_empty = amendment.as_ref().unwrap_or(&empty);
+    let edits = amendment_or_empty.edits.iter().map(|edit| Edit {
+        op: edit.op,
+        path: edit.path.clone(),
+        value: raw(&edit.value),
+    });
+    let line = Line {
+        key: key.to_hex(),
+        edits: edits.collect(),
+        before: amendment_or_empty.before.iter().filter_map(raw).collect(),
+        after: amendment_or_empty.after.iter().filter_map(raw).collect(),
+        removed: amendment_or_empty.removed.clone(),
+        forgotten: amendment.is_none(),
+    };
+    let mut text = serde_json::to_vec(&line).unwrap_or_default();
+    if text.contains(&b'\n') {
+        // JSON that somebody wrote over several lines has no place here.
+        return Vec::new();
+    }
+    text.push(b'\n');
+    text
+}
+
+fn parse(text: &[u8]) -> Option<Entry> {
+    let line: Line = serde_json::from_slice(text).ok()?;
+    let key = ItemKey::from_hex(&line.key)?;
+    if line.forgotten {
+        return Some((key, None));
+    }
+    let bytes = |json: Box<RawValue>| Bytes::from(Box::<str>::from(json).into_string());
+    let edits = line.edits.into_iter().map(|edit| Patch {
+        op: edit.op,
+        path: edit.path,
+        value: edit.value.map(bytes).unwrap_or_default(),
+    });
+    let amendment = Amendment {
+        edits: edits.collect(),
+        before: line.before.into_iter().map(bytes).collect(),
+        after: line.after.into_iter().map(bytes).collect(),
+        removed: line.removed,
+    };
+    Some((key, Some(amendment)))
+}
+
+/// Where the journal lies in a state folder.
+pub(super) fn file_in(folder: &Path) -> PathBuf {
+    folder.join("history.jsonl")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::History;
+
+    fn amendment(text: &str) -> Amendment {
+        Amendment {
+            edits: vec![
+                Patch::set_text(vec!["content".into(), 0.into(), "text".into()], text),
+                Patch {
+                    op: PatchOp::Remove,
+                    path: vec!["x".into()],
+                    value: Bytes::new(),
+                },
+            ],
+            before: vec![Bytes::from_static(b"{\"a\": [1,  2]}")],
+            after: vec![Bytes::from_static(b"\"b\"")],
+            removed: Some("no".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_restart_forgets_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys: Vec<_> = (0..3).map(|n| ItemKey::of_id(&n.to_string())).collect();
+        let first = History::kept_in(folder.path(), 1 << 20);
+        first.remember(keys[0], amendment("one \u{1f980}"));
+        first.remember(keys[0], Amendment::after(Bytes::from_static(b"3")));
+        first.remember(keys[1], amendment("two"));
+        first.forget(keys[1]);
+        let before = first.recall(keys[0]);
+        drop(first);
+        // The writer ends with its history; the file is complete once it has.
+        for _ in 0..1_000 {
+            let second = History::kept_in(folder.path(), 1 << 20);
+            if second.recall(keys[0]) == before && second.recall(keys[1]).is_none() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        panic!("it was not kept");
+    }
+
+    #[test]
+    fn a_damaged_file_loses_its_bad_lines_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = ItemKey::of_id("a");
+        let mut text = b"{\"key\":\"zz\"}\nnot json\n\xff\xff\n".to_vec();
+        text.extend(line(&(key, Some(amendment("kept")))));
+        text.extend_from_slice(b"{\"key\":\"00");
+        std::fs::write(file_in(folder.path()), text).unwrap();
+        let history = History::kept_in(folder.path(), 1 << 20);
+        assert_eq!(history.recall(key), Some(amendment("kept")));
+    }
+
+    #[test]
+    fn the_file_is_its_owners_alone_and_no_link_is_followed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let _history = History::kept_in(folder.path(), 1 << 20);
+        let mode = std::fs::metadata(file_in(folder.path()))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let other = tempfile::tempdir().unwrap();
+        let target = other.path().join("target");
+        std::fs::write(&target, "mine\n").unwrap();
+        std::os::unix::fs::symlink(&target, file_in(other.path())).unwrap();
+        let history = History::kept_in(other.path(), 1 << 20);
+        history.remember(ItemKey::of_id("a"), amendment("x"));
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "mine\n");
+    }
+}

@@ -77,6 +77,16 @@ pub(crate) enum Command {
     Trust(TrustArgs),
     /// List the hooks of a project, or try one out
     Hooks(HooksArgs),
+    /// Print the status line of a directory
+    ///
+    /// The line is that of `statusLine` in settings.json, when that is set and trusted, else
+    /// what git says of the directory. Outside of repositories nothing is printed.
+    StatusLine(StatusLineArgs),
+    /// List slash commands, or show what one of them would send
+    ///
+    /// Commands are markdown files below .codexplus/commands and .claude/commands, of the project
+    /// and then of the home folder; git/sync.md is called /git:sync.
+    Commands(SlashArgs),
     /// Show the log
     Logs(LogsArgs),
     /// Check this machine, and say what to do about what is wrong
@@ -245,6 +255,53 @@ pub(crate) struct HooksTestArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  codex-plus status-line
+  codex-plus status-line --cwd ~/code/project --json")]
+pub(crate) struct StatusLineArgs {
+    /// The directory, in place of the working directory
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) cwd: Option<PathBuf>,
+    /// Print JSON: the line, its mode, and every fact it is made of
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  codex-plus commands
+  codex-plus commands expand \"/review 12 'very high'\"
+
+In the Codex TUI put a space before the slash, or write :name."
+)]
+pub(crate) struct SlashArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SlashCommand>,
+    /// The directory, in place of the working directory
+    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) cwd: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum SlashCommand {
+    /// Print exactly what would be sent for a prompt; shell lines that may run do run
+    Expand {
+        /// The prompt, such as "/review 12"
+        prompt: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Clone, Args)]

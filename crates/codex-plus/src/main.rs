@@ -11,6 +11,7 @@ mod hooks;
 mod log;
 mod otlp;
 mod output;
+mod project;
 mod serve;
 mod settings;
 mod spelling;

@@ -17,6 +17,7 @@ use crate::environment::Environment;
 use crate::log::{self, ExchangeLog, Pipe, Rotating, Sinks};
 use crate::otlp::{self, Beside, Otlp};
 use crate::output::{self, Exit, Paint};
+use crate::project;
 use crate::settings::{Loaded, Settings, SettingsError};
 
 /// Serves until a signal. `detached` is the background child.
@@ -74,10 +75,25 @@ async fn run(
     };
     let facts = facts(state, loaded);
     let engine = Arc::new(crate::hooks::engine(&settings.hooks, env, state));
-    let filters: Vec<Arc<dyn Filter>> = vec![Arc::new(Hooks::new(Arc::clone(&engine)))];
+    let lines = project::status_lines(settings, env, state);
+    let commands = project::commands(settings, env, state);
+    // Asked for now, so that it is known when the first exchange comes.
+    lines.line_for(&env.cwd);
+    let filters: Vec<Arc<dyn Filter>> = vec![
+        // A command is expanded before hooks see the prompt, as its text is what is sent.
+        Arc::new(project::slash_filter(
+            commands,
+            &lines,
+            Arc::clone(&engine),
+            state,
+        )),
+        Arc::new(Hooks::new(Arc::clone(&engine))),
+        Arc::new(project::status_line_filter(&lines)),
+    ];
     let proxy = Proxy::bind(&settings.proxy, observer, filters, facts)
         .map_err(|error| explain(&error, loaded))?
-        .with_hooks(Arc::clone(&engine));
+        .with_hooks(Arc::clone(&engine))
+        .with_status_lines(lines, env.cwd.clone());
     let proxy = keep_history(proxy, settings, env, state);
     let upkeep = tokio::spawn(Arc::clone(&engine).keep());
     warm_up(&engine);

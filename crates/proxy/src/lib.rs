@@ -25,6 +25,7 @@ mod listeners;
 pub mod metrics;
 mod observe;
 mod reply;
+mod status_page;
 mod thread;
 mod timing;
 mod turn;
@@ -35,11 +36,12 @@ mod workers;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use codex_plus_hooks::engine::Engine;
+use codex_plus_project::status_line::StatusLines;
 use tokio::sync::{Semaphore, watch};
 
 pub use chain::{Filter, Interest, Reads, Verdict};
@@ -55,6 +57,7 @@ use exchange::Ledger;
 use guard::Guard;
 use line::Line;
 use metrics::{DialCounts, Metrics};
+use status_page::StatusLinePage;
 use upstream::{Route, Upstream};
 use workers::Workers;
 
@@ -146,6 +149,7 @@ impl Proxy {
             threads: thread::Threads::default(),
             history: Arc::new(history::History::new(config.limits.history.get())),
             hooks: None,
+            page: None,
             connections,
             stopping,
             facts,
@@ -171,6 +175,14 @@ impl Proxy {
     #[must_use]
     pub fn with_hooks(mut self, engine: Arc<Engine>) -> Self {
         self.line.hooks = Some(engine);
+        self
+    }
+
+    /// Tells these status lines at `/codex-plus/status-line`; `start` is the directory that is meant
+    /// when none is named. The filter that shows them is one of the filters.
+    #[must_use]
+    pub fn with_status_lines(mut self, lines: StatusLines, start: PathBuf) -> Self {
+        self.line.page = Some(StatusLinePage { lines, start });
         self
     }
 

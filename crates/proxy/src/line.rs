@@ -16,6 +16,7 @@ use crate::exchange::{Exchange, Ledger};
 use crate::guard::Guard;
 use crate::history::History;
 use crate::metrics::Metrics;
+use crate::status_page::StatusLinePage;
 use crate::thread::Threads;
 use crate::turn::SeenPrompts;
 use crate::upstream::Upstream;
@@ -36,6 +37,8 @@ pub(crate) struct Line {
     pub(crate) history: Arc<History>,
     /// The user's hooks, to be told of at the proxy's own endpoints.
     pub(crate) hooks: Option<Arc<Engine>>,
+    /// The status lines, to be told at the proxy's own endpoint.
+    pub(crate) page: Option<StatusLinePage>,
     /// One permit a connection, WebSocket ones included.
     pub(crate) connections: Arc<Semaphore>,
     /// Turns true when the proxy is to stop.

@@ -9,9 +9,11 @@ mod hooks;
 mod logs;
 mod restart;
 mod shell_init;
+mod slash;
 mod stand_in;
 mod start;
 mod status;
+mod status_line;
 mod stop;
 mod trust;
 
@@ -54,6 +56,8 @@ fn dispatch(command: Command, env: &Environment) -> anyhow::Result<Exit> {
         Command::Status(args) => status::status(env, &args),
         Command::Trust(args) => trust::trust(env, &args),
         Command::Hooks(args) => hooks::hooks(env, &args),
+        Command::StatusLine(args) => status_line::status_line(env, &args),
+        Command::Commands(args) => slash::slash(env, &args),
         Command::Logs(args) => logs::logs(env, &args),
         Command::Doctor(args) => doctor::doctor(env, &args),
         Command::Config(command) => config::config(env, &command),

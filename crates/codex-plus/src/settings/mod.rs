@@ -39,6 +39,10 @@ pub(crate) struct Settings {
     pub(crate) otlp: OtlpSettings,
     /// The user's hooks.
     pub(crate) hooks: codex_plus_hooks::config::Config,
+    /// The status line.
+    pub(crate) status_line: codex_plus_project::status_line::Config,
+    /// Slash commands.
+    pub(crate) commands: codex_plus_project::commands::Config,
     /// Folders whose `.codexplus/config.toml` may set every key, also those that redirect
     /// traffic. Only read from the user's own file.
     pub(crate) trusted_projects: Vec<PathBuf>,
@@ -71,6 +75,14 @@ impl Settings {
             Some(section) => codex_plus_hooks::config::Config::deserialize(section)?,
             None => codex_plus_hooks::config::Config::default(),
         };
+        let status_line = match root.remove("status_line") {
+            Some(section) => codex_plus_project::status_line::Config::deserialize(section)?,
+            None => codex_plus_project::status_line::Config::default(),
+        };
+        let commands = match root.remove("commands") {
+            Some(section) => codex_plus_project::commands::Config::deserialize(section)?,
+            None => codex_plus_project::commands::Config::default(),
+        };
         let trusted_projects = match root.remove("trusted_projects") {
             Some(list) => Vec::deserialize(list)?,
             None => Vec::new(),
@@ -80,6 +92,8 @@ impl Settings {
             log,
             otlp,
             hooks,
+            status_line,
+            commands,
             trusted_projects,
         })
     }

@@ -28,6 +28,11 @@ pub(crate) async fn answer(line: &Line, parts: &Parts, body: Incoming) -> Respon
         return answer;
     }
     let path = parts.uri.path();
+    if let Some(page) = &line.page
+        && path == "/codex-plus/status-line"
+    {
+        return page.answer(parts, hooks::query(parts, "cwd")).await;
+    }
     match path {
         "/health" => health(&parts.method),
         "/codex-plus/status" => json_response(StatusCode::OK, status(line).to_string()),
@@ -37,7 +42,7 @@ pub(crate) async fn answer(line: &Line, parts: &Parts, body: Incoming) -> Respon
             StatusCode::NOT_FOUND,
             "invalid_request_error",
             "unknown_endpoint",
-            "Codex-Plus has no such endpoint; see /codex-plus/status, /codex-plus/hooks, /codex-plus/metrics and /codex-plus/version.",
+            "Codex-Plus has no such endpoint; see /codex-plus/status, /codex-plus/status-line, /codex-plus/hooks, /codex-plus/metrics and /codex-plus/version.",
         ),
     }
 }

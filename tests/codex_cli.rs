@@ -17,6 +17,8 @@ mod hooks;
 mod identity;
 #[path = "codex_cli/log.rs"]
 mod log;
+#[path = "codex_cli/project.rs"]
+mod project;
 #[path = "codex_cli/refusals.rs"]
 mod refusals;
 #[path = "support/mod.rs"]

@@ -41,7 +41,8 @@ async fn a_slow_client_a_slow_head_and_a_slow_stream_are_told_apart() {
             .head_delay(HEAD)
             .event_delay(EVENT),
     );
-    let proxy = Proxy::before(stand_in.base_url());
+    // Nobody reads the body, so nothing is decoded.
+    let proxy = Proxy::configured(stand_in.base_url(), "commands.enabled = false");
     let mut client = Peer::connect(proxy.address).await;
     client
         .send("POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: 15\r\n\r\n{\"stream\"")

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::body::Piece;
 use super::config::Config;
@@ -13,6 +13,9 @@ use super::{references, shell};
 use crate::folder::project_of;
 use crate::settings::Owner;
 use crate::trust::Trust;
+
+/// How long a look-up may take: a dead network mount must not hold a prompt up for longer.
+const LOOK_UP: Duration = Duration::from_secs(2);
 
 /// The slash commands of all directories. Clones share them.
 #[derive(Clone)]
@@ -44,6 +47,11 @@ impl Commands {
             home,
             trust,
         }
+    }
+
+    /// Whether prompts are looked at.
+    pub fn is_enabled(&self) -> bool {
+        self.config.enabled
     }
 
     /// What a prompt calls, if it could call anything. Pure, and cheap for all other prompts.
@@ -83,8 +91,15 @@ impl Commands {
         call: &Invocation,
     ) -> Result<Option<Expansion>, CommandError> {
         let (commands, path, name) = (self.clone(), directory.to_owned(), call.name.clone());
-        let found = tokio::task::spawn_blocking(move || commands.find(&path, &name)).await;
-        let Some((project, file, trusted)) = found.unwrap_or(Ok(None))? else {
+        let finding = tokio::task::spawn_blocking(move || commands.find(&path, &name));
+        let found = match tokio::time::timeout(LOOK_UP, finding).await {
+            Ok(found) => found.unwrap_or(Ok(None))?,
+            Err(_) => {
+                tracing::warn!(directory = %directory.display(), "commands could not be looked up in time");
+                None
+            }
+        };
+        let Some((project, file, trusted)) = found else {
             return Ok(None);
         };
         let mut left = Vec::new();

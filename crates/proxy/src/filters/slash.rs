@@ -129,7 +129,7 @@ impl Filter for SlashFilter {
 
     fn interest(&self, head: &Parts) -> Interest {
         Interest {
-            request: if is_ask(head) {
+            request: if self.commands.is_enabled() && is_ask(head) {
                 Reads::Body
             } else {
                 Reads::Nothing

@@ -6,13 +6,14 @@ mod listener;
 mod remove;
 mod turns;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use codex_plus_project::status_line::{Mode, StatusLines};
 use codex_plus_wire::event::{EventKind, EventKinds};
 use codex_plus_wire::patch;
 use codex_plus_wire::request::RequestBody;
-use codex_plus_wire::turn::TurnKind;
+use codex_plus_wire::turn::{Turn, TurnKind};
 use http::request::Parts;
 
 use super::is_ask;
@@ -46,6 +47,21 @@ impl StatusLineFilter {
             lines,
             turns: Arc::default(),
         }
+    }
+
+    /// Whether the line may be for this client: it is switched on for everyone, or by the settings
+    /// of a folder the client works in, or those are not known yet.
+    fn may_show(&self, head: &Parts) -> bool {
+        if self.lines.config().mode != Mode::Off {
+            return true;
+        }
+        let metadata = head.headers.get(METADATA_HEADER);
+        let metadata = metadata.and_then(|value| value.to_str().ok());
+        let folders = Turn::from_head(metadata, None).metadata.workspaces;
+        folders.iter().any(|folder| {
+            let line = self.lines.line_for(Path::new(folder));
+            line.is_none_or(|line| line.mode != Mode::Off)
+        })
     }
 
     fn handle(&self, request: &mut Inspection<'_>) {
@@ -87,11 +103,7 @@ impl Filter for StatusLineFilter {
     }
 
     fn interest(&self, head: &Parts) -> Interest {
-        // Where settings of a project may switch it on is only known from the body. Clients other
-        // than Codex are left alone unless it is on for everyone.
-        let codex =
-            head.headers.contains_key(METADATA_HEADER) || head.headers.contains_key("session-id");
-        if is_ask(head) && (codex || self.lines.config().mode != Mode::Off) {
+        if is_ask(head) && self.may_show(head) {
             return Interest {
                 request: Reads::Body,
                 events: EVENTS,

@@ -24,7 +24,7 @@ async fn offer_and_answer_cross_as_they_are() {
     .await;
     // What a filter reads is not compressed; here none does.
     let upstream = format!("http://{address}/v1");
-    let proxy = Proxy::configured(upstream, "commands.enabled = false");
+    let proxy = Proxy::configured(upstream, "commands.enabled = false\nhooks.enabled = false");
     let mut client = Peer::connect(proxy.address).await;
     client
         .send(offer(

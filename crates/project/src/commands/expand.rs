@@ -92,12 +92,11 @@ impl Commands {
     ) -> Result<Option<Expansion>, CommandError> {
         let (commands, path, name) = (self.clone(), directory.to_owned(), call.name.clone());
         let finding = tokio::task::spawn_blocking(move || commands.find(&path, &name));
-        let found = match tokio::time::timeout(LOOK_UP, finding).await {
-            Ok(found) => found.unwrap_or(Ok(None))?,
-            Err(_) => {
-                tracing::warn!(directory = %directory.display(), "commands could not be looked up in time");
-                None
-            }
+        let found = if let Ok(found) = tokio::time::timeout(LOOK_UP, finding).await {
+            found.unwrap_or(Ok(None))?
+        } else {
+            tracing::warn!(directory = %directory.display(), "commands could not be looked up in time");
+            None
         };
         let Some((project, file, trusted)) = found else {
             return Ok(None);

@@ -35,6 +35,8 @@ def same(before: Any, after: Any) -> bool:
     """Whether two values are the same JSON. ``1``, ``1.0`` and ``True`` are three values."""
     if before is after:
         return True
+    if isinstance(before, (dict, list)) and _alike(before, after):
+        return True
     if isinstance(before, dict):
         return (
             isinstance(after, dict)
@@ -56,6 +58,14 @@ def same(before: Any, after: Any) -> bool:
         if isinstance(before, kind):
             return isinstance(after, kind) and bool(before == after)
     return False
+
+
+def _alike(before: Any, after: Any) -> bool:
+    """Whether two trees are the same down to the order of keys; told far faster than by a walk."""
+    try:
+        return marshal.dumps(before, 0) == marshal.dumps(after, 0)
+    except ValueError:
+        return False
 
 
 def _compare(before: Any, after: Any, path: Path, found: List[Edit]) -> None:

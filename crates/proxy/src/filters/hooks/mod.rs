@@ -1,12 +1,12 @@
 //! The user's hooks on the line: which events an exchange brings, and what the hooks' answers do
 //! to it.
 //!
-//! - [`interest`]: which exchanges have to be read at all.
-//! - [`occasion`]: what all hooks of an exchange are told.
-//! - [`request`]: prompts, tool outputs and compactions on their way to the model.
-//! - [`body`]: edits of whole bodies by Python hooks.
-//! - [`answer`]: tool calls and ends on their way to the client; [`call`], [`ending`].
-//! - [`memory`]: what was met already, since every event fires once.
+//! - `interest`: which exchanges have to be read at all.
+//! - `occasion`: what all hooks of an exchange are told.
+//! - `request`: prompts, tool outputs and compactions on their way to the model.
+//! - `body`: edits of whole bodies by Python hooks.
+//! - `answer`: tool calls and ends on their way to the client; `call`, `ending`.
+//! - `memory`: what was met already, since every event fires once.
 
 mod answer;
 mod body;

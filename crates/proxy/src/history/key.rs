@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 pub struct ItemKey([u8; 16]);
 
 impl ItemKey {
+    /// The key of no item.
+    pub(super) const NONE: Self = Self([0; 16]);
+
     /// The key of a message, reasoning or the like, by its `id`: stable over retries, resends and
     /// resumed sessions (seen with Codex 0.169.0).
     pub fn of_id(id: &str) -> Self {
@@ -64,12 +67,20 @@ impl ItemKey {
     }
 }
 
-/// The keys of a list of items. An item without an id is known by its text and all that stands
-/// before it, since clients without ids resend the conversation as it was.
-pub(super) fn keys(items: &[Item]) -> Vec<ItemKey> {
+/// The keys of a list of items; of those before `from` only as far as the others need them. An
+/// item without an id is known by its text and all that stands before it, since clients without
+/// ids resend the conversation as it was.
+pub(super) fn keys(items: &[Item], from: usize) -> Vec<ItemKey> {
     let mut before = Sha256::new();
     let mut keys = Vec::with_capacity(items.len());
-    for item in items {
+    // A megabyte takes a millisecond to hash, and most clients send ids.
+    let needed = items.get(from..).unwrap_or_default();
+    let first = if needed.iter().all(is_named) { from } else { 0 };
+    for (index, item) in items.iter().enumerate() {
+        if index < first {
+            keys.push(ItemKey::NONE);
+            continue;
+        }
         let key = match (item.call_id(), item.id()) {
             (Some(call), _) if item.output().is_some() => ItemKey::of_output(&call),
             (Some(call), _) => ItemKey::of_call(&call),

@@ -32,7 +32,7 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn ours() -> Self {
         Self {
-            key: ItemKey::of_id(""),
+            key: ItemKey::NONE,
             state: SlotState::Ours,
         }
     }
@@ -52,7 +52,8 @@ pub(crate) fn replay(
         removed: Vec::new(),
     };
     let nothing = history.is_empty();
-    for (index, (item, key)) in items.iter().zip(keys(&items)).enumerate() {
+    let known = keys(&items, if nothing { fresh_from } else { 0 });
+    for (index, (item, key)) in items.iter().zip(known).enumerate() {
         let fresh = index >= fresh_from;
         // Without an id the same words are a new prompt each time they are sent as one.
         let anew = fresh && kind == TurnKind::Prompt && !is_named(item);

@@ -65,7 +65,7 @@ fn an_item_without_an_id_is_known_by_what_stands_before_it() {
     let history = History::new(1 << 20);
     let body = RequestBody::parse(json!({"input": [plain("hi")]}).to_string().into()).unwrap();
     let edit = Amendment::edits(vec![Patch::set_text(vec!["content".into()], "HI")]);
-    history.remember(keys(body.items())[0], edit);
+    history.remember(keys(body.items(), 0)[0], edit);
     let (later, _) = replayed(
         &history,
         &json!({"input": [plain("hi"), answer, plain("hi")]}),
@@ -84,7 +84,7 @@ fn a_plain_string_becomes_a_list_when_it_gets_company() {
     let history = History::new(1 << 20);
     let body = json!({"input": "hello"});
     let parsed = RequestBody::parse(body.to_string().into()).unwrap();
-    let key = keys(parsed.items())[0];
+    let key = keys(parsed.items(), 0)[0];
     history.remember(
         key,
         Amendment::after(Bytes::from_static(b"{\"role\":\"developer\"}")),

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
+from urllib.parse import quote
 
 from .git_status import status_line
 
@@ -48,7 +49,7 @@ class HookSystem:
 
     def status_line_mode(self) -> str:
         """Where the line is shown: the proxy's word, or ``off`` when none runs."""
-        return str((self._ask("/codex-plus/status-line") or {}).get("mode", "off"))
+        return str((self._ask(_status_line_path()) or {}).get("mode", "off"))
 
     @property
     def hooks(self) -> List[HookInfo]:
@@ -90,7 +91,7 @@ class HookSystem:
         return await loop.run_in_executor(None, lambda: self._ask(path, told)) or {}
 
     def _status_line(self) -> str:
-        told = self._ask("/codex-plus/status-line")
+        told = self._ask(_status_line_path())
         if told is not None:
             return str(told.get("status_line") or "")
         binary = shutil.which("codex-plus")
@@ -130,6 +131,15 @@ class HookSystem:
             return None
         finally:
             connection.close()
+
+
+def _status_line_path() -> str:
+    """Names our working directory: the proxy's own is another one."""
+    try:
+        return "/codex-plus/status-line?cwd=" + quote(os.getcwd())
+    except OSError:
+        # It was deleted.
+        return "/codex-plus/status-line"
 
 
 def _port_of(listen: str) -> Optional[int]:

@@ -1,7 +1,9 @@
 import asyncio
 import json
+import os
 import subprocess
 import threading
+from urllib.parse import quote
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -20,10 +22,14 @@ ANSWERS = {
 }
 
 
+ASKED = []
+
+
 class Proxy(BaseHTTPRequestHandler):
     def do_GET(self):
         self.rfile.read(int(self.headers.get("content-length") or 0))
-        found = ANSWERS.get(self.path)
+        ASKED.append(self.path)
+        found = ANSWERS.get(self.path.partition("?")[0])
         self.send_response(200 if found else 404)
         self.end_headers()
         self.wfile.write(json.dumps(found).encode())
@@ -52,6 +58,7 @@ def closed_port():
 
 def test_the_proxy_answers(system):
     assert asyncio.run(system.run_status_line()) == "[Dir: x]"
+    assert ASKED[-1] == "/codex-plus/status-line?cwd=" + quote(os.getcwd())
     assert system.status_line_mode() == "prompt"
     assert system.hooks == [HookInfo("a", "stop", "/a.py", True, 5)]
     assert system.settings_hooks == {"Stop": []}

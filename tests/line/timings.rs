@@ -42,7 +42,10 @@ async fn a_slow_client_a_slow_head_and_a_slow_stream_are_told_apart() {
             .event_delay(EVENT),
     );
     // Nobody reads the body, so nothing is decoded.
-    let proxy = Proxy::configured(stand_in.base_url(), "commands.enabled = false");
+    let proxy = Proxy::configured(
+        stand_in.base_url(),
+        "commands.enabled = false\nhooks.enabled = false",
+    );
     let mut client = Peer::connect(proxy.address).await;
     client
         .send("POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: 15\r\n\r\n{\"stream\"")

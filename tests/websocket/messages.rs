@@ -32,8 +32,15 @@ async fn next(socket: &mut WebSocketStream<TcpStream>) -> Message {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn text_of_any_size_crosses_both_ways() {
+    // Read by filters on the way, and only carried.
+    for settings in ["", "passthrough = true"] {
+        text_both_ways(settings).await;
+    }
+}
+
+async fn text_both_ways(settings: &str) {
     let stand_in = StandIn::start(Config::default()).await.unwrap();
-    let proxy = Proxy::before(stand_in.base_url());
+    let proxy = Proxy::configured(stand_in.base_url(), settings);
     let mut socket = connect(&proxy).await;
     for (number, size) in SIZES.into_iter().enumerate() {
         let (there, back) = (text(size), text(size + 1));

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use codex_plus_hooks::engine::Engine;
@@ -19,6 +19,9 @@ use crate::otlp::{self, Beside, Otlp};
 use crate::output::{self, Exit, Paint};
 use crate::project;
 use crate::settings::{Loaded, Settings, SettingsError};
+
+/// How long a start waits for the hooks of its folder.
+const WARM_UP: Duration = Duration::from_millis(100);
 
 /// Serves until a signal. `detached` is the background child.
 pub(crate) fn serve(
@@ -96,7 +99,7 @@ async fn run(
         .with_status_lines(lines, env.cwd.clone());
     let proxy = keep_history(proxy, settings, env, state);
     let upkeep = tokio::spawn(Arc::clone(&engine).keep());
-    warm_up(&engine);
+    warm_up(&engine).await;
     proxy.metrics().add(Arc::new(pipe));
     let _last_export = export(otlp, &proxy)?;
     let listen = proxy.local_addr();
@@ -154,10 +157,11 @@ fn keep_history(proxy: Proxy, settings: &Settings, env: &Environment, state: &St
     }
 }
 
-/// Reads the start folder's hooks before the first request needs them.
-fn warm_up(engine: &Arc<Engine>) {
+/// Reads the start folder's hooks before the first request needs them, unless its disk is slow.
+async fn warm_up(engine: &Arc<Engine>) {
     let engine = Arc::clone(engine);
-    tokio::spawn(async move { engine.book(None).await });
+    let reading = tokio::spawn(async move { engine.book(None).await });
+    let _ = tokio::time::timeout(WARM_UP, reading).await;
 }
 
 /// Starts the export to a collector, when there is one to be.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use codex_plus_proxy::{
-    BoxFuture, Event, EventFilter, EventVerdict, Filter, Inspection, Interest, Outcome, Reads,
-    Reply, Verdict,
+    BoxFuture, Event, EventFilter, EventVerdict, ExchangeRecord, Filter, Inspection, Interest,
+    Outcome, Reads, Reply, Verdict,
 };
 use codex_plus_stand_in::Answer;
 use codex_plus_wire::event::{EventKind, EventKinds};
@@ -139,17 +139,11 @@ async fn a_filter_answers_in_the_upstreams_place() {
             .filter(|r| r.body_len > 0)
             .count();
         assert_eq!(turns, 0, "{by:?}: the upstream must not hear of it");
-        // A record may follow the last byte that the client sees.
-        let mut answered = 0;
-        for _ in 0..500 {
-            let records = way.records.all();
-            let ours = records.iter().filter(|r| r.outcome == Outcome::Answered);
-            answered = ours.count();
-            if answered == 2 {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        let ours = |all: &[ExchangeRecord]| {
+            let ours = all.iter().filter(|r| r.outcome == Outcome::Answered);
+            ours.count()
+        };
+        let answered = ours(&way.records.once(|all| ours(all) == 2).await);
         assert_eq!(answered, 2, "{by:?}");
     }
 }
@@ -167,7 +161,8 @@ async fn a_resent_prompt_is_not_new() {
         .collect();
     assert!(bodies[0].contains("once (marked)"));
     assert!(!bodies[1].contains("(marked)"));
-    let turns: Vec<_> = way.records.all().iter().map(|r| r.turn).collect();
+    let records = way.records.once(|all| all.len() == 2).await;
+    let turns: Vec<_> = records.iter().map(|r| r.turn).collect();
     assert_eq!(turns, [Some("prompt"), Some("resend")]);
 }
 
@@ -190,7 +185,7 @@ async fn one_connection_carries_many_exchanges() {
         completed[1]["response"]["output"][0]["content"][0]["text"],
         "second LOUD"
     );
-    let mut records = way.records.all();
+    let mut records = way.records.once(|all| all.len() >= 2).await;
     // The connection's own record comes when it closes, which may be by now.
     records.retain(|record| record.turn != Some("connection"));
     let turns: Vec<_> = records.iter().filter_map(|record| record.turn).collect();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+#[allow(dead_code, reason = "each suite uses its part of it")]
 mod support;
 
 use std::sync::Arc;

@@ -194,7 +194,7 @@ impl Relay {
             // Who does not take what the other sends is the one that is gone.
             End::Client(Err(error @ PumpError::Read(_)))
             | End::Upstream(Err(error @ PumpError::Write(_))) => {
-                (Outcome::ClientLeft, error.to_string())
+                (self.ended_by(Outcome::ClientLeft), error.to_string())
             }
             End::Upstream(Err(error)) | End::Client(Err(error)) => {
                 (Outcome::UpstreamCut, error.to_string())

@@ -23,6 +23,21 @@ impl Records {
     pub(crate) fn all(&self) -> Vec<ExchangeRecord> {
         self.0.lock().unwrap().clone()
     }
+
+    /// All records once `enough` holds: one may follow the last byte that a client sees.
+    pub(crate) async fn once(
+        &self,
+        enough: impl Fn(&[ExchangeRecord]) -> bool,
+    ) -> Vec<ExchangeRecord> {
+        for _ in 0..1_000 {
+            let all = self.all();
+            if enough(&all) {
+                return all;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        self.all()
+    }
 }
 
 impl Observer for Records {

@@ -16,6 +16,7 @@ Usage: ./run_tests.sh [all | unit | e2e | python | install | NAME...]
 
 What is missing is installed: the C compiler, curl, Python, Node and lsof from the system's packages,
 the Codex CLI and the OpenAI SDKs (pinned in tests/tools) into target/test-tools.
+The suite `seed` runs docs/performance_test.md as it is written, and needs port 10000 free.
 The last line is `N passed, N failed`; the exit code is 0 when all passed, 1 when not, 2 for wrong use.
 TEXT
   printf 'Suites: %s\n' "$(suites | tr '\n' ' ')"
@@ -63,6 +64,7 @@ missing_packages() {
   has curl || printf 'curl ca-certificates '
   has git || printf 'git '
   has lsof || printf 'lsof '
+  has ps || printf 'procps '
   # On Debian venv and its pip are packages of their own.
   python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || printf 'python3 python3-venv '
   node_is_usable || printf 'nodejs npm '
@@ -134,6 +136,17 @@ install_pytest() {
     "$tools/pytest/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; } \
     </dev/null || fail "pip could not install $wanted"
   cat "$wanted" >"$tools/pytest/stamp"
+}
+
+install_requests() {
+  local wanted=tests/tools/seed.txt
+  is_current "$tools/seed/stamp" "$wanted" && return 0
+  step "installing what docs/performance_test.md imports"
+  rm -rf "$tools/seed"
+  { python3 -m venv "$tools/seed" &&
+    "$tools/seed/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; } \
+    </dev/null || fail "pip could not install $wanted"
+  cat "$wanted" >"$tools/seed/stamp"
 }
 
 # --- The suites --------------------------------------------------------------------------------
@@ -219,6 +232,7 @@ find_rust
 install_packages
 install_tools
 install_pytest
+install_requests
 case "${1:-all}" in
   install) exit 0 ;;
   all)

@@ -46,7 +46,10 @@ pub(crate) async fn carry(
     if admin::is_ours(&head) {
         return admin::answer(line, &head, body).await;
     }
-    let exchange = Exchange::open(&line.ledger, client, transport, &head);
+    let mut exchange = Exchange::open(&line.ledger, client, transport, &head);
+    if line.config.passthrough {
+        exchange.is_unread();
+    }
     let plan = line.plan(&head);
     match transport {
         Transport::Http => http::carry(line, &plan, &head, body, exchange).await,

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use codex_plus_wire::turn::TurnKind;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
-use crate::headers::TIMING_HEADER;
+use crate::headers::{SESSION_HEADER, THREAD_HEADER, TIMING_HEADER, TRACE_HEADER};
 use crate::metrics::{Carried, ExchangeCounts};
 use crate::observe::{ExchangeRecord, Observer, Outcome, Timings, Transport};
 use crate::timing::{FilterClock, Stage, Stopwatch, Waits};
@@ -112,9 +112,9 @@ impl Exchange {
             started: SystemTime::now(),
             client,
             transport,
-            session: text(&parts.headers, "session-id"),
-            thread: text(&parts.headers, "thread-id"),
-            trace_parent: text(&parts.headers, "traceparent"),
+            session: text(&parts.headers, &SESSION_HEADER),
+            thread: text(&parts.headers, &THREAD_HEADER),
+            trace_parent: text(&parts.headers, &TRACE_HEADER),
             turn: None,
             method: parts.method.as_str().to_owned(),
             path: parts.uri.path().to_owned(),
@@ -130,7 +130,7 @@ impl Exchange {
             record: Some(Box::new(record)),
             carried,
             watch: Stopwatch::start(Instant::now(), Stage::Own),
-            tells: ledger.server_timing || parts.headers.contains_key(TIMING_HEADER),
+            tells: ledger.server_timing || parts.headers.contains_key(&TIMING_HEADER),
             inflow: None,
             head: TurnHead::of(parts),
         }
@@ -174,6 +174,11 @@ impl Exchange {
     /// Where the request body reports to while it passes.
     pub(crate) fn inflow(&mut self) -> Arc<Inflow> {
         Arc::clone(self.inflow.get_or_insert_default())
+    }
+
+    /// Nothing of it is to be read, its description included.
+    pub(crate) fn is_unread(&mut self) {
+        self.head = TurnHead::default();
     }
 
     /// What a filter's reading found the request to be.
@@ -324,7 +329,7 @@ impl Drop for Exchange {
 }
 
 /// A header's value, short enough to be an id.
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
     (value.len() <= 128).then(|| value.to_owned())
 }

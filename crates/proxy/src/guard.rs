@@ -154,7 +154,9 @@ impl Guard {
 
 /// Compares without telling, by its time, how much of the token was right.
 fn check_token(token: &str, headers: &HeaderMap) -> Result<(), Refusal> {
-    let given = headers.get(TOKEN_HEADER).map_or(&b""[..], |v| v.as_bytes());
+    let given = headers
+        .get(&TOKEN_HEADER)
+        .map_or(&b""[..], |v| v.as_bytes());
     let differs = given.len() != token.len()
         || token
             .bytes()
@@ -387,7 +389,7 @@ mod tests {
         let given = |token: &str| {
             let request = Request::get("/")
                 .header("host", "box.lan")
-                .header(TOKEN_HEADER, token);
+                .header(&TOKEN_HEADER, token);
             guard.admit(&request.body(()).unwrap().into_parts().0)
         };
         assert_eq!(given("s3cret"), Ok(()));

@@ -8,13 +8,19 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 /// Headers that are the proxy's own begin like this; they are never sent upstream.
 const OURS: &str = "x-codex-plus-";
 /// The header that carries the proxy's own token.
-pub(crate) const TOKEN_HEADER: &str = "x-codex-plus-token";
+pub(crate) static TOKEN_HEADER: HeaderName = HeaderName::from_static("x-codex-plus-token");
 /// Asks for `Server-Timing` in the answer, whatever its value.
-pub(crate) const TIMING_HEADER: &str = "x-codex-plus-timing";
+pub(crate) static TIMING_HEADER: HeaderName = HeaderName::from_static("x-codex-plus-timing");
 /// Codex's own description of a request (seen with 0.169.0).
-pub(crate) const METADATA_HEADER: &str = "x-codex-turn-metadata";
+pub(crate) static METADATA_HEADER: HeaderName = HeaderName::from_static("x-codex-turn-metadata");
+/// Codex's session (seen with 0.169.0).
+pub(crate) static SESSION_HEADER: HeaderName = HeaderName::from_static("session-id");
+/// Codex's conversation; a session's sub-agents have their own (seen with 0.169.0).
+pub(crate) static THREAD_HEADER: HeaderName = HeaderName::from_static("thread-id");
+/// The span of a trace that the request belongs to (W3C Trace Context).
+pub(crate) static TRACE_HEADER: HeaderName = HeaderName::from_static("traceparent");
 /// Names the sub-agent that a request belongs to (seen with Codex 0.169.0).
-pub(crate) const SUBAGENT_HEADER: &str = "x-openai-subagent";
+pub(crate) static SUBAGENT_HEADER: HeaderName = HeaderName::from_static("x-openai-subagent");
 
 /// What a request carries on to the upstream. `Host` is left to the client stack, which writes
 /// the upstream's as its last header, just as Codex's own stack does without a proxy.
@@ -53,6 +59,24 @@ pub(crate) fn keep_upgrade(from: &HeaderMap, to: &mut HeaderMap) {
 }
 
 fn forward(from: &HeaderMap, is_ours: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    // The usual case: nothing stays behind, or only the last one, which can go without a gap. A
+    // copy as a whole costs a fraction of one made header by header.
+    if !from.contains_key(header::CONNECTION) {
+        let last = from.len().saturating_sub(1);
+        let mut dropped = from
+            .iter()
+            .enumerate()
+            .filter(|(_, (name, value))| is_hop_by_hop(name, value) || is_ours(name));
+        match (dropped.next(), dropped.next()) {
+            (None, _) => return from.clone(),
+            (Some((at, (name, _))), None) if at == last => {
+                let mut to = from.clone();
+                to.remove(name);
+                return to;
+            }
+            _ => {}
+        }
+    }
     let mut to = HeaderMap::with_capacity(from.len() + 2);
     // Without a Connection header nothing else can be named hop-by-hop: the usual case.
     let named = connection_options(from);

@@ -74,7 +74,11 @@ impl Threads {
 pub(crate) fn thread_id(head: &Parts, turn: &Turn, body: Option<&RequestBody>) -> Option<String> {
     let metadata = turn.metadata.thread_id.clone();
     let header = || {
-        let value = head.headers.get("thread-id")?.to_str().ok()?;
+        let value = head
+            .headers
+            .get(&crate::headers::THREAD_HEADER)?
+            .to_str()
+            .ok()?;
         Some(value.to_owned())
     };
     let key = || Some(body?.prompt_cache_key()?.into_owned());

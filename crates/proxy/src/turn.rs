@@ -25,8 +25,8 @@ pub(crate) struct TurnHead {
 impl TurnHead {
     pub(crate) fn of(head: &Parts) -> Self {
         Self {
-            metadata: head.headers.get(METADATA_HEADER).cloned(),
-            subagent: head.headers.get(SUBAGENT_HEADER).cloned(),
+            metadata: head.headers.get(&METADATA_HEADER).cloned(),
+            subagent: head.headers.get(&SUBAGENT_HEADER).cloned(),
         }
     }
 

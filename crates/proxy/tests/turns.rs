@@ -53,7 +53,8 @@ async fn passthrough_and_unknown_clients_are_not_read() {
     let way = Way::with(vec![], |config| config.passthrough = true).await;
     way.post(&[("x-codex-turn-metadata", METADATA)], sent())
         .await;
-    assert_eq!(turn(&way).await, Some("other"));
+    // Not even the head's description of it.
+    assert_eq!(turn(&way).await, None);
     let way = Way::with(vec![], |_| {}).await;
     way.post(&[], sent()).await;
     assert_eq!(turn(&way).await, None);

@@ -103,8 +103,10 @@ fn exchange_text(record: &ExchangeRecord, out: &mut String) {
         Some(status) => drop(write!(out, " {status}")),
         None => out.push_str(" -"),
     }
-    let (bytes_in, bytes_out) = (human_bytes(record.bytes_in), human_bytes(record.bytes_out));
-    let _ = write!(out, " in={bytes_in} out={bytes_out}");
+    out.push_str(" in=");
+    write_bytes(record.bytes_in, out);
+    out.push_str(" out=");
+    write_bytes(record.bytes_out, out);
     timings_text(&record.timings, out);
     if let Some(session) = &record.session {
         out.push_str(" session=");
@@ -121,11 +123,13 @@ fn exchange_text(record: &ExchangeRecord, out: &mut String) {
 /// that was slow to send, and each filter.
 fn timings_text(timings: &Timings, out: &mut String) {
     if let Some(first) = timings.upstream_first_byte {
-        let _ = write!(out, " first={}", human_time(first));
+        out.push_str(" first=");
+        write_time(first, out);
     }
-    let total = human_time(timings.total);
-    let added = human_time(timings.added());
-    let _ = write!(out, " total={total} added={added}");
+    out.push_str(" total=");
+    write_time(timings.total, out);
+    out.push_str(" added=");
+    write_time(timings.added(), out);
     if timings.read >= SLOW_READ {
         let _ = write!(out, " read={}", human_time(timings.read));
     }
@@ -235,6 +239,12 @@ fn steers(character: char) -> bool {
 
 /// A value: bare when it is one plain word, else in quotes, so that it cannot pose as fields.
 fn quoted(text: &str, out: &mut String) {
+    // Nearly every value: no need to take it apart into characters.
+    let plainest = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'=' | b'\\');
+    if !text.is_empty() && text.bytes().all(plainest) {
+        out.push_str(text);
+        return;
+    }
     let plain = |c: char| !c.is_whitespace() && !steers(c) && !matches!(c, '"' | '=' | '\\');
     if !text.is_empty() && text.chars().all(plain) {
         out.push_str(text);
@@ -246,25 +256,47 @@ fn quoted(text: &str, out: &mut String) {
     out.push('"');
 }
 
-#[allow(clippy::cast_precision_loss, reason = "one digit is shown")]
 /// `812B`, `43.7kB`, `1.2MB`: thousands, as traffic is counted.
 pub(crate) fn human_bytes(bytes: u64) -> String {
-    let n = bytes as f64;
-    match bytes {
-        0..1_000 => format!("{bytes}B"),
-        1_000..1_000_000 => format!("{:.1}kB", n / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1}MB", n / 1e6),
-        _ => format!("{:.1}GB", n / 1e9),
-    }
+    let mut text = String::new();
+    write_bytes(bytes, &mut text);
+    text
 }
 
 /// `0.18ms`, `412ms`, `3.2s`, `4m05s`.
 pub(crate) fn human_time(span: Duration) -> String {
-    let ms = span.as_secs_f64() * 1e3;
-    match span.as_millis() {
-        0..10 => format!("{ms:.2}ms"),
-        10..1_000 => format!("{ms:.0}ms"),
-        1_000..60_000 => format!("{:.1}s", ms / 1e3),
-        _ => format!("{}m{:02}s", span.as_secs() / 60, span.as_secs() % 60),
-    }
+    let mut text = String::new();
+    write_time(span, &mut text);
+    text
+}
+
+/// In whole numbers: floating point is most of the cost of a line.
+fn write_bytes(bytes: u64, out: &mut String) {
+    let (unit, name) = match bytes {
+        0..1_000 => {
+            let _ = write!(out, "{bytes}B");
+            return;
+        }
+        1_000..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    let tenths = bytes.saturating_add(unit / 20) / (unit / 10);
+    let _ = write!(out, "{}.{}{name}", tenths / 10, tenths % 10);
+}
+
+fn write_time(span: Duration, out: &mut String) {
+    let micros = span.as_micros();
+    let _ = match span.as_millis() {
+        0..10 => {
+            let hundredths = (micros + 5) / 10;
+            write!(out, "{}.{:02}ms", hundredths / 100, hundredths % 100)
+        }
+        10..1_000 => write!(out, "{}ms", (micros + 500) / 1_000),
+        1_000..60_000 => {
+            let tenths = (span.as_millis() + 50) / 100;
+            write!(out, "{}.{}s", tenths / 10, tenths % 10)
+        }
+        _ => write!(out, "{}m{:02}s", span.as_secs() / 60, span.as_secs() % 60),
+    };
 }

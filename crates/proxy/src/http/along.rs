@@ -21,7 +21,7 @@ const LONGEST: usize = 16 << 20;
 
 /// A tap on the body of a request of Codex's, unless nothing is to be read.
 pub(super) fn tap(line: &Arc<Line>, head: &Parts, exchange: &mut Exchange) -> Option<Tap> {
-    if line.config.passthrough || !head.headers.contains_key(METADATA_HEADER) {
+    if line.config.passthrough || !head.headers.contains_key(&METADATA_HEADER) {
         return None;
     }
     let values = head.headers.get_all(header::CONTENT_ENCODING);

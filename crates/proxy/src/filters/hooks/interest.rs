@@ -56,7 +56,7 @@ pub(super) fn of(engine: &Engine, head: &Parts) -> Interest {
             events: events(&book),
         },
     };
-    let Some(metadata) = head.headers.get(METADATA_HEADER) else {
+    let Some(metadata) = head.headers.get(&METADATA_HEADER) else {
         // Where the client works may stand in the body all the same, but clients that say so are
         // rare, and their folder is then the one they were seen with first.
         return match head.headers.get("x-working-directory") {

@@ -50,7 +50,7 @@ impl Occasion {
             model: model.or_else(|| turn.metadata.model.clone()),
             ..HookInput::default()
         };
-        let agent = header(request.head, crate::headers::SUBAGENT_HEADER);
+        let agent = header(request.head, crate::headers::SUBAGENT_HEADER.as_str());
         let resumes = body.is_some_and(|body| {
             frontier(body.items()) > 0 || body.previous_response_id().is_some()
         });

@@ -55,7 +55,7 @@ impl StatusLineFilter {
         if self.lines.config().mode != Mode::Off {
             return true;
         }
-        let metadata = head.headers.get(METADATA_HEADER);
+        let metadata = head.headers.get(&METADATA_HEADER);
         let metadata = metadata.and_then(|value| value.to_str().ok());
         let folders = Turn::from_head(metadata, None).metadata.workspaces;
         folders.iter().any(|folder| {

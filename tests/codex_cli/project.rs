@@ -267,3 +267,28 @@ async fn an_answer_in_a_form_of_its_own_is_left_alone() {
     let said = codex.exec(&proxy.url(), &arguments, "is it?").await;
     assert_eq!(said.out.trim_end(), "{\"ok\":true}", "{said:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_endpoint_and_the_command_tell_the_same_line() {
+    let codex = Codex::new(Login::ApiKey);
+    let work = codex.path("work");
+    repository(&work);
+    let mut told = None;
+    let proxy = Proxy::started("http://127.0.0.1:9", SETTINGS, |place, _| {
+        let mut command = place.codex_plus();
+        command.args(["status-line", "--cwd"]).arg(&work);
+        told = Some(command.output().unwrap());
+    });
+    let told = String::from_utf8(told.unwrap().stdout).unwrap();
+    assert_eq!(told.trim_end(), LINE);
+    let path = format!("/codex-plus/status-line?cwd={}", work.display());
+    let (head, body) = crate::support::peer::get(proxy.address, &path).await;
+    assert_eq!(head.status(), 200);
+    let page: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(page["status_line"], LINE);
+    assert_eq!(page["mode"], "response");
+    let nowhere = "/codex-plus/status-line?cwd=/no/such/folder";
+    let (_, body) = crate::support::peer::get(proxy.address, nowhere).await;
+    let page: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(page["status_line"], "");
+}

@@ -66,7 +66,10 @@ pub(crate) enum Command {
     Start(StartArgs),
     /// Stop the proxy, letting live streams finish first
     Stop(StateArgs),
-    /// Stop the proxy and start it again, with the same flags unless new ones are given
+    /// Start the proxy anew without ending a stream, with the same flags unless new ones are given
+    ///
+    /// The new process takes over the listening socket; the old one finishes what it carries,
+    /// within `timeouts.handover`, and ends. A new process that cannot start changes nothing.
     Restart(RestartArgs),
     /// Tell whether the proxy runs, where, and with which settings
     Status(StatusArgs),
@@ -167,6 +170,9 @@ pub(crate) struct StartArgs {
     /// The background child (internal)
     #[arg(long, hide = true)]
     pub(crate) detached: bool,
+    /// It takes the place of the proxy that runs (internal)
+    #[arg(long, hide = true)]
+    pub(crate) succeeds: bool,
     #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]

@@ -12,9 +12,12 @@ mod log;
 mod otlp;
 mod output;
 mod project;
+mod reload;
 mod serve;
 mod settings;
+mod signals;
 mod spelling;
+mod starting;
 
 fn main() -> std::process::ExitCode {
     commands::run()

@@ -1,82 +1,117 @@
 //! The proxy in this process: settings, log, lock, listener and signals wired together.
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use codex_plus_hooks::engine::Engine;
 use codex_plus_proxy::filters::hooks::Hooks;
-use codex_plus_proxy::{Drained, Facts, Filter, Observer, Proxy, StartError, Unobserved};
+use codex_plus_proxy::{Control, Drained, Facts, Filter, Observer, Proxy, Unobserved};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::daemon::{self, Instance, Lock, Locked, StateDir};
+use crate::daemon::{self, Door, Instance, Leash, Lock, Locked, StateDir, Taken};
 use crate::environment::Environment;
-use crate::log::{self, ExchangeLog, Pipe, Rotating, Sinks};
+use crate::log::{self, ExchangeLog, Pipe, Rotating, Sinks, SlowLimit};
 use crate::otlp::{self, Beside, Otlp};
 use crate::output::{self, Exit, Paint};
 use crate::project;
-use crate::settings::{Loaded, Settings, SettingsError};
+use crate::reload::{Join, Load, Reload};
+use crate::settings::{Loaded, Settings};
+use crate::signals::Signals;
+use crate::starting::{explain, facts};
 
 /// How long a start waits for the hooks of its folder.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// Serves until a signal. `detached` is the background child.
+/// How the proxy comes to serve.
+pub(crate) struct Launch {
+    /// The flags, as words, for a later `restart`.
+    pub(crate) flags: Vec<String>,
+    /// It is the background child.
+    pub(crate) detached: bool,
+    /// It takes the place of the one that runs.
+    pub(crate) succeeds: bool,
+    /// Reads the settings again.
+    pub(crate) load: Load,
+}
+
+/// Serves until a signal, or until another process has taken its place and nothing is left to do.
 pub(crate) fn serve(
     env: &Environment,
     state: &StateDir,
-    loaded: &Loaded,
-    flags: Vec<String>,
-    detached: bool,
+    loaded: Loaded,
+    launch: Launch,
 ) -> anyhow::Result<Exit> {
     state.ensure()?;
-    let Locked::Ours(lock) = Lock::take(state)
-        .with_context(|| format!("cannot lock {}", state.lock_file().display()))?
-    else {
-        output::note("codex-plus was started by someone else at the same moment");
-        return Ok(Exit::Success);
-    };
-    // Ours now, so whatever pid file is here is stale.
-    daemon::remove_pid_file(state);
-    raise_file_limit();
-
-    let (pipe, log_guard) = open_log(state, loaded, detached)?;
-    log::install(&pipe, &loaded.settings.log, env);
-    for ignored in &loaded.ignored {
-        tracing::warn!(target: "settings", "{ignored}");
-    }
     // Accepts and looks after the rest; the line's workers have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
-    let drained = runtime.block_on(run(env, state, loaded, flags, detached, pipe));
-    daemon::remove_pid_file(state);
+    let place = if launch.succeeds {
+        let taken = runtime.block_on(daemon::take(state));
+        Place::Taken(taken.context("the running proxy did not hand over")?)
+    } else {
+        let Locked::Ours(lock) = Lock::take(state)
+            .with_context(|| format!("cannot lock {}", state.lock_file().display()))?
+        else {
+            output::note("codex-plus was started by someone else at the same moment");
+            return Ok(Exit::Success);
+        };
+        // Ours now, so whatever pid file is here is stale.
+        daemon::remove_pid_file(state);
+        Place::Free(lock)
+    };
+    raise_file_limit();
+
+    let (pipe, log_guard) = open_log(state, &loaded, launch.detached)?;
+    let level = log::install(&pipe, &loaded.settings.log, env);
+    for ignored in &loaded.ignored {
+        tracing::warn!(target: "settings", "{ignored}");
+    }
+    let drained = runtime.block_on(run(env, state, loaded, launch, place, (pipe, level)));
+    daemon::sign_off(state);
     // A stream that outlived the drain must not hold up the end.
     runtime.shutdown_background();
     drop(log_guard);
-    drop(lock);
     drained.map(|_| Exit::Success)
+}
+
+/// Where a new process stands.
+enum Place {
+    /// Nobody was there; the lock is ours.
+    Free(Lock),
+    /// The running proxy gave up its own.
+    Taken(Taken),
 }
 
 async fn run(
     env: &Environment,
     state: &StateDir,
-    loaded: &Loaded,
-    flags: Vec<String>,
-    detached: bool,
-    pipe: Pipe,
+    loaded: Loaded,
+    launch: Launch,
+    place: Place,
+    (pipe, level): (Pipe, log::LevelHandle),
 ) -> anyhow::Result<Drained> {
     let settings = &loaded.settings;
-    let log = ExchangeLog::new(pipe.clone(), settings.log.slow.get());
+    let slow = SlowLimit::new(settings.log.slow.get());
+    let log = ExchangeLog::new(pipe.clone(), slow.clone());
     let otlp = otlp::set_up(settings, env)?;
     let observer: Arc<dyn Observer> = match &otlp {
         Some((otlp, _)) => Arc::new(Beside(log, otlp.clone())),
         None => Arc::new(log),
     };
-    let facts = facts(state, loaded);
+    let (socket, lock, leash) = match place {
+        Place::Free(lock) => (None, lock, None),
+        Place::Taken(taken) => {
+            let same = is_same_place(settings.proxy.listen, taken.listen);
+            tracing::info!(target: "codex-plus", predecessor = taken.pid, "taking over");
+            (same.then_some(taken.socket), taken.lock, Some(taken.leash))
+        }
+    };
+    let facts = facts(state, &loaded);
     let engine = Arc::new(crate::hooks::engine(&settings.hooks, env, state));
     let lines = project::status_lines(settings, env, state);
     let commands = project::commands(settings, env, state);
@@ -93,8 +128,8 @@ async fn run(
         Arc::new(Hooks::new(Arc::clone(&engine))),
         Arc::new(project::status_line_filter(&lines)),
     ];
-    let proxy = Proxy::bind(&settings.proxy, observer, filters, facts)
-        .map_err(|error| explain(&error, loaded))?
+    let proxy = Proxy::on(socket, &settings.proxy, observer, filters, facts)
+        .map_err(|error| explain(&error, &loaded))?
         .with_hooks(Arc::clone(&engine))
         .with_status_lines(lines, env.cwd.clone());
     let proxy = keep_history(proxy, settings, env, state);
@@ -102,40 +137,37 @@ async fn run(
     warm_up(&engine).await;
     proxy.metrics().add(Arc::new(pipe));
     let _last_export = export(otlp, &proxy)?;
-    let listen = proxy.local_addr();
-    let instance = Instance {
-        pid: std::process::id(),
-        listen,
-        upstream: settings.proxy.upstream.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: jiff::Timestamp::try_from(SystemTime::now())
-            .map(|now| format!("{now:.0}"))
-            .unwrap_or_default(),
-        cwd: env.cwd.clone(),
-        flags,
-        drain_ms: u64::try_from(settings.proxy.timeouts.drain.get().as_millis())
-            .unwrap_or(u64::MAX),
-        files: loaded.files.clone(),
-        ignored: loaded.ignored.iter().map(ToString::to_string).collect(),
-    };
+    let instance = Instance::of(&proxy, env, &loaded, launch.flags);
     // Signals are ours before anyone can know our pid.
-    let shutdown = shutdown_signal(detached)?;
+    let signals = Signals::take()?;
+    let reload = Reload {
+        load: launch.load,
+        control: proxy.control(),
+        level,
+        slow,
+        state: state.clone(),
+        instance: instance.clone(),
+        joined: vec![rereads_hooks(&engine)],
+        now: Mutex::new(Arc::new(loaded)),
+    };
+    let on_terminal = !launch.detached && std::io::stderr().is_terminal();
+    let shutdown = signals.attend(Arc::new(reload), on_terminal);
     instance.write(state)?;
     tracing::info!(
         target: "codex-plus",
         version = instance.version,
-        %listen,
+        listen = %instance.listen,
         upstream = instance.upstream,
         pid = instance.pid,
         "listening"
     );
-    if detached {
+    if launch.detached {
         // Whoever started us reads our last word as the pipe's end. The folder we were started
         // in may be removed or unmounted while we run.
         daemon::let_go_of_stderr().context("cannot let go of standard error")?;
         std::env::set_current_dir(state.folder()).context("cannot enter the state folder")?;
     }
-    let drained = proxy.run(shutdown).await.context("the listener failed")?;
+    let drained = succession(proxy, state, lock, leash, shutdown).await?;
     upkeep.abort();
     engine.stop().await;
     tracing::info!(target: "codex-plus", cut = drained.cut, "stopped");
@@ -164,6 +196,12 @@ async fn warm_up(engine: &Arc<Engine>) {
     let _ = tokio::time::timeout(WARM_UP, reading).await;
 }
 
+/// Watching may miss a change, on a network's file system for one; a reload looks for itself.
+fn rereads_hooks(engine: &Arc<Engine>) -> Join {
+    let engine = Arc::clone(engine);
+    Box::new(move |_| engine.refresh_all())
+}
+
 /// Starts the export to a collector, when there is one to be.
 fn export(otlp: Option<(Otlp, otlp::Ready)>, proxy: &Proxy) -> anyhow::Result<Option<otlp::Guard>> {
     let Some((otlp, ready)) = otlp else {
@@ -177,31 +215,52 @@ fn export(otlp: Option<(Otlp, otlp::Ready)>, proxy: &Proxy) -> anyhow::Result<Op
     Ok(Some(guard))
 }
 
-/// Done at the first SIGTERM or SIGINT; a second one ends the process at once. SIGHUP means that
-/// the terminal is gone: the end of a foreground proxy, and nothing to a background one.
-fn shutdown_signal(detached: bool) -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let (asked, is_asked) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
-        let mut once = async || {
-            tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-                _ = hang_up.recv(), if !detached => "SIGHUP",
+/// Serves between the process before this one and the one after it.
+async fn succession(
+    proxy: Proxy,
+    state: &StateDir,
+    lock: Lock,
+    leash: Option<Leash>,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<Drained> {
+    let control = proxy.control();
+    let socket = proxy.socket().context("no descriptors are left")?;
+    let serving = proxy.run(shutdown);
+    // Whoever comes first in the line ends first, so that a stop reaches all of it.
+    let (drained, _kept) = tokio::join!(serving, async {
+        if let Some(leash) = &leash {
+            leash.serving().await;
+        }
+        let kept = match Door::open(state, control.local_addr(), socket, lock) {
+            Ok(door) => {
+                tokio::spawn(door.attend(control.clone()));
+                None
+            }
+            Err((error, lock)) => {
+                tracing::warn!(target: "codex-plus", %error, "there is no door for a successor, so a restart will end streams");
+                Some(lock)
             }
         };
-        let name = once().await;
-        tracing::info!(target: "codex-plus", signal = name, "stopping; live streams may finish");
-        let _ = asked.send(());
-        once().await;
-        // 128 + 15, as a shell reports a process that a signal ended.
-        std::process::exit(143);
+        if let Some(leash) = &leash {
+            outlive(leash, &control).await;
+        }
+        kept
     });
-    Ok(async move {
-        let _ = is_asked.await;
-    })
+    drained.context("the listener failed")
+}
+
+/// Waits for the predecessor's end, and asks for it when ours is.
+async fn outlive(leash: &Leash, control: &Control) {
+    tokio::select! {
+        () = leash.ended() => return,
+        () = control.stopping() => leash.stop().await,
+    }
+    leash.ended().await;
+}
+
+/// Whether a socket at `there` is what settings that say `wanted` ask for.
+fn is_same_place(wanted: SocketAddr, there: SocketAddr) -> bool {
+    wanted.ip() == there.ip() && [0, there.port()].contains(&wanted.port())
 }
 
 fn open_log(
@@ -233,21 +292,6 @@ fn raise_file_limit() {
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
-/// What `/codex-plus/status` tells beside what the line itself knows.
-fn facts(state: &StateDir, loaded: &Loaded) -> Facts {
-    let ignored: Vec<String> = loaded.ignored.iter().map(ToString::to_string).collect();
-    let facts = [
-        ("state_dir", json!(state.folder())),
-        ("log_file", json!(state.log_file())),
-        ("settings_files", json!(loaded.files)),
-        ("ignored", json!(ignored)),
-    ];
-    facts
-        .map(|(name, value)| (name.to_owned(), value))
-        .into_iter()
-        .collect()
-}
-
 /// Whether the proxy would start with these settings, its port aside. For `restart`, which must
 /// not end a working proxy for one that cannot start.
 pub(crate) fn check(loaded: &Loaded) -> anyhow::Result<()> {
@@ -256,40 +300,5 @@ pub(crate) fn check(loaded: &Loaded) -> anyhow::Result<()> {
     match Proxy::bind(&config, Arc::new(Unobserved), Vec::new(), Facts::new()) {
         Err(error) => Err(explain(&error, loaded)),
         Ok(_) => Ok(()),
-    }
-}
-
-/// A start error with what to do next.
-fn explain(error: &StartError, loaded: &Loaded) -> anyhow::Error {
-    let (listen, source) = match error {
-        StartError::Listen { listen, source } => (listen, source),
-        StartError::Workers(_) => {
-            return anyhow::anyhow!("{error}; raise the limit on open files or threads");
-        }
-        // These are the settings' fault, and say what to do themselves.
-        StartError::Token(_) => return blame("listen", error, loaded),
-        StartError::Upstream(_) => return blame("upstream", error, loaded),
-        StartError::Tls(_) => return blame("tls.ca_files", error, loaded),
-    };
-    let taken = source.kind() == std::io::ErrorKind::AddrInUse;
-    let holder = taken.then(|| daemon::owner(*listen)).flatten();
-    let holder = holder.map(|owner| format!(", held by {owner}"));
-    let next = match source.kind() {
-        std::io::ErrorKind::PermissionDenied => "choose a port above 1023 with --listen",
-        std::io::ErrorKind::AddrNotAvailable => "choose an address of this machine with --listen",
-        _ => "end that program, or choose another port with --listen",
-    };
-    anyhow::anyhow!("{error}{}; {next}", holder.unwrap_or_default())
-}
-
-/// Puts the error where the key was set; without such a place it stays as it is.
-fn blame(key: &str, error: &StartError, loaded: &Loaded) -> anyhow::Error {
-    match loaded.assignments.get(key) {
-        Some(assignment) => SettingsError {
-            origin: assignment.origin.clone(),
-            problem: error.to_string(),
-        }
-        .into(),
-        None => anyhow::anyhow!("{error}"),
     }
 }

@@ -136,6 +136,8 @@ pub struct Timeouts {
     pub waiting: TimeSpan,
     /// Live streams finishing after a stop was asked for.
     pub drain: TimeSpan,
+    /// Live streams finishing in the old process after a restart. It takes no new ones meanwhile.
+    pub handover: TimeSpan,
 }
 
 impl Default for Timeouts {
@@ -151,6 +153,8 @@ impl Default for Timeouts {
             // Codex gives a stream up after 300 s without an event, comments aside (0.169.0).
             waiting: TimeSpan::seconds(60),
             drain: TimeSpan::seconds(10),
+            // The provider ends a WebSocket connection after an hour.
+            handover: TimeSpan::seconds(3_600),
         }
     }
 }

@@ -66,7 +66,7 @@ impl Refusal {
 }
 
 /// The rules, made once from the configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Guard {
     token: Option<String>,
     hosts: Vec<String>,

@@ -9,6 +9,7 @@ mod body;
 mod carry;
 mod chain;
 pub mod config;
+mod control;
 mod error;
 mod exchange;
 pub mod filters;
@@ -24,6 +25,7 @@ mod listener;
 mod listeners;
 pub mod metrics;
 mod observe;
+mod phase;
 mod reply;
 mod status_page;
 mod thread;
@@ -36,16 +38,20 @@ mod workers;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use codex_plus_hooks::engine::Engine;
 use codex_plus_project::status_line::StatusLines;
 use tokio::sync::{Semaphore, watch};
 
 pub use chain::{Filter, Interest, Reads, Verdict};
 pub use config::Config;
+pub use control::Control;
 pub use inspection::{AmendError, Inspection};
 pub use listeners::{Again, AnswerEnd, BoxFuture, Event, EventFilter, EventVerdict};
 pub use observe::{ExchangeRecord, FilterTime, Observer, Outcome, Timings, Transport, Unobserved};
@@ -57,6 +63,7 @@ use exchange::Ledger;
 use guard::Guard;
 use line::Line;
 use metrics::{DialCounts, Metrics};
+use phase::Phase;
 use status_page::StatusLinePage;
 use upstream::{Route, Upstream};
 use workers::Workers;
@@ -67,9 +74,9 @@ pub type Facts = serde_json::Map<String, serde_json::Value>;
 /// A proxy that holds its port but has not begun to serve.
 pub struct Proxy {
     listener: std::net::TcpListener,
-    line: Line,
+    line: Arc<Line>,
     workers: Workers,
-    stop: watch::Sender<bool>,
+    control: Control,
 }
 
 /// Why the proxy could not start.
@@ -116,22 +123,36 @@ impl Proxy {
         filters: Vec<Arc<dyn Filter>>,
         facts: Facts,
     ) -> Result<Self, StartError> {
-        if !config.listen.ip().is_loopback()
-            && config.guard.token.as_deref().unwrap_or("").is_empty()
-        {
-            return Err(StartError::Token(config.listen));
-        }
+        Self::on(None, config, observer, filters, facts)
+    }
+
+    /// As [`bind`](Self::bind), on a listening socket made by someone else: the process before
+    /// this one, or a service manager. It counts in place of `config.listen`.
+    pub fn on(
+        socket: Option<OwnedFd>,
+        config: &Config,
+        observer: Arc<dyn Observer>,
+        filters: Vec<Arc<dyn Filter>>,
+        facts: Facts,
+    ) -> Result<Self, StartError> {
+        let wanted = config.listen;
         let failed = |source| StartError::Listen {
-            listen: config.listen,
+            listen: wanted,
             source,
         };
-        let listener = std::net::TcpListener::bind(config.listen).map_err(failed)?;
+        let listener = match socket {
+            Some(socket) => std::net::TcpListener::from(socket),
+            None => listener::bind(config).map_err(failed)?,
+        };
+        let listen = listener.local_addr().map_err(failed)?;
+        if !listen.ip().is_loopback() && config.guard.token.as_deref().unwrap_or("").is_empty() {
+            return Err(StartError::Token(listen));
+        }
         listener.set_nonblocking(true).map_err(failed)?;
         // The standard library asks for a queue of 128: too short for a burst of a thousand.
         rustix::net::listen(&listener, listener::BACKLOG).map_err(|error| failed(error.into()))?;
-        let listen = listener.local_addr().map_err(failed)?;
         let route = Route::new(&config.upstream, listen, config.tls.allow_plain_http)?;
-        let (stop, stopping) = watch::channel(false);
+        let (phase, phases) = watch::channel(Phase::Serving);
         let connections = Arc::new(Semaphore::new(config.limits.connections.get() as usize));
         let dials = Arc::<DialCounts>::default();
         let ledger = Ledger::new(observer, config.server_timing);
@@ -142,48 +163,59 @@ impl Proxy {
             started: Instant::now(),
             guard: Guard::new(&config.guard, listen),
             chain: Chain::new(filters),
-            upstream: Upstream::new(config, route, dials)?,
+            upstream: Arc::new(Upstream::new(config, route, dials)?),
             ledger: Arc::new(ledger),
             metrics,
-            seen: turn::SeenPrompts::default(),
-            threads: thread::Threads::default(),
+            seen: Arc::default(),
+            threads: Arc::default(),
             history: Arc::new(history::History::new(config.limits.history.get())),
             hooks: None,
             page: None,
             connections,
-            stopping,
+            phases,
             facts,
+        };
+        let line = Arc::new(line);
+        let control = Control {
+            phase,
+            line: Arc::new(ArcSwap::from(Arc::clone(&line))),
         };
         Ok(Self {
             listener,
             line,
             workers: Workers::start().map_err(StartError::Workers)?,
-            stop,
+            control,
         })
     }
 
     /// Keeps what was changed in conversations in a file of this folder, the user's own, and begins
     /// with what is there. Blocking file I/O.
     #[must_use]
-    pub fn with_history_in(mut self, folder: &Path) -> Self {
+    pub fn with_history_in(self, folder: &Path) -> Self {
         let limit = self.line.config.limits.history.get();
-        self.line.history = Arc::new(history::History::kept_in(folder, limit));
+        let history = Arc::new(history::History::kept_in(folder, limit));
+        self.with(|line| line.history = history)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Line)) -> Self {
+        let mut line = Line::clone(&self.line);
+        change(&mut line);
+        self.line = Arc::new(line);
+        self.control.line.store(Arc::clone(&self.line));
         self
     }
 
     /// Shows these hooks at `/codex-plus/hooks`. The filter that runs them is one of the filters.
     #[must_use]
-    pub fn with_hooks(mut self, engine: Arc<Engine>) -> Self {
-        self.line.hooks = Some(engine);
-        self
+    pub fn with_hooks(self, engine: Arc<Engine>) -> Self {
+        self.with(|line| line.hooks = Some(engine))
     }
 
     /// Tells these status lines at `/codex-plus/status-line`; `start` is the directory that is meant
     /// when none is named. The filter that shows them is one of the filters.
     #[must_use]
-    pub fn with_status_lines(mut self, lines: StatusLines, start: PathBuf) -> Self {
-        self.line.page = Some(StatusLinePage { lines, start });
-        self
+    pub fn with_status_lines(self, lines: StatusLines, start: PathBuf) -> Self {
+        self.with(|line| line.page = Some(StatusLinePage { lines, start }))
     }
 
     /// The address that was bound, with the port the system chose when 0 was asked for.
@@ -196,28 +228,53 @@ impl Proxy {
         self.line.metrics.clone()
     }
 
-    /// Serves until `shutdown` is done, then lets live exchanges finish within the drain limit.
+    /// A handle to steer it with while it runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// A second descriptor of the listening socket, for a successor.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        self.listener.try_clone().map(OwnedFd::from)
+    }
+
+    /// Serves until `shutdown` is done, or until its [`Control`] ends it; then lets what is here
+    /// finish, within the limit that goes with the way it ended.
     ///
     /// # Errors
     /// When the listener cannot be handed to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Drained> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        self.line.metrics.running(self.workers.runtimes());
-        let line = Arc::new(self.line);
-        listener::accept(&line, &listener, &self.workers, shutdown).await;
+        let Self {
+            line,
+            control,
+            workers,
+            ..
+        } = self;
+        line.metrics.running(workers.runtimes());
+        let mut shutdown = pin!(shutdown);
+        tokio::select! {
+            () = listener::accept(&control.line, &listener, &workers) => {}
+            () = &mut shutdown => control.stop(),
+        }
         drop(listener);
-        // The receiver lives in the line, so this cannot fail.
-        let _ = self.stop.send(true);
         let idle = line
             .connections
             .acquire_many(line.config.limits.connections.get());
-        let drained = tokio::time::timeout(line.config.timeouts.drain.get(), idle).await;
-        let cut = if drained.is_ok() {
-            0
-        } else {
-            line.open_connections()
+        let drained = tokio::select! {
+            _ = idle => true,
+            () = control.limit() => false,
+            () = async {
+                shutdown.await;
+                control.stop();
+                control.limit().await;
+            }, if *control.phase.borrow() < Phase::Stopping => false,
         };
-        self.workers.end();
+        let cut = if drained { 0 } else { line.open_connections() };
+        workers.end();
         Ok(Drained { cut })
     }
 }

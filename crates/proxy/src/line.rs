@@ -16,24 +16,26 @@ use crate::exchange::{Exchange, Ledger};
 use crate::guard::Guard;
 use crate::history::History;
 use crate::metrics::Metrics;
+use crate::phase::Phase;
 use crate::status_page::StatusLinePage;
 use crate::thread::Threads;
 use crate::turn::SeenPrompts;
 use crate::upstream::Upstream;
 use crate::workers::Seat;
 
-/// The line as it was set up at the start.
+/// The line as it is set up; a reload makes another one that shares the counts.
+#[derive(Clone)]
 pub(crate) struct Line {
     pub(crate) config: Config,
     pub(crate) listen: SocketAddr,
     pub(crate) started: Instant,
     pub(crate) guard: Guard,
     pub(crate) chain: Chain,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Arc<Upstream>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) metrics: Metrics,
-    pub(crate) seen: SeenPrompts,
-    pub(crate) threads: Threads,
+    pub(crate) seen: Arc<SeenPrompts>,
+    pub(crate) threads: Arc<Threads>,
     pub(crate) history: Arc<History>,
     /// The user's hooks, to be told of at the proxy's own endpoints.
     pub(crate) hooks: Option<Arc<Engine>>,
@@ -41,8 +43,8 @@ pub(crate) struct Line {
     pub(crate) page: Option<StatusLinePage>,
     /// One permit a connection, WebSocket ones included.
     pub(crate) connections: Arc<Semaphore>,
-    /// Turns true when the proxy is to stop.
-    pub(crate) stopping: watch::Receiver<bool>,
+    /// How far the proxy is in its life.
+    pub(crate) phases: watch::Receiver<Phase>,
     /// What the binary adds to the status document.
     pub(crate) facts: serde_json::Map<String, serde_json::Value>,
 }
@@ -86,10 +88,24 @@ impl Line {
         (body, Some(fault))
     }
 
+    /// Waits until the proxy takes no more connections, for whatever reason.
+    pub(crate) async fn leaves(&self) {
+        self.reaches(Phase::HandedOver).await;
+    }
+
     /// Waits until the proxy is to stop.
     pub(crate) async fn stopped(&self) {
-        // An error means that the sender is gone, which it is only after a stop.
-        let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
+        self.reaches(Phase::Stopping).await;
+    }
+
+    async fn reaches(&self, wanted: Phase) {
+        // An error means that the sender is gone, which it is only after the end.
+        let _ = self.phases.clone().wait_for(|phase| *phase >= wanted).await;
+    }
+
+    /// How far the proxy is in its life.
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phases.borrow()
     }
 
     /// Connections open now.

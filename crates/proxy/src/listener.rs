@@ -1,6 +1,5 @@
 //! Accepts connections and serves them until told to stop, then lets them finish.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -8,13 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use http::{HeaderValue, StatusCode, header};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::carry::carry;
+use crate::config::Config;
 use crate::line::{Line, Place};
 use crate::workers::Workers;
 
@@ -22,30 +23,51 @@ use crate::workers::Workers;
 pub(crate) const BACKLOG: i32 = 4_096;
 /// Wait after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a kept-alive connection is left open after a handover.
+const LAST_CALL: Duration = Duration::from_secs(5);
 
-/// Accepts until `shutdown` is done.
-pub(crate) async fn accept(
-    line: &Arc<Line>,
-    listener: &TcpListener,
-    workers: &Workers,
-    shutdown: impl Future<Output = ()>,
-) {
-    let server = Arc::new(server(line));
-    let mut shutdown = pin!(shutdown);
+/// The listening socket of the settings.
+pub(crate) fn bind(config: &Config) -> io::Result<std::net::TcpListener> {
+    std::net::TcpListener::bind(config.listen)
+}
+
+/// Accepts until the proxy takes no more connections.
+pub(crate) async fn accept(lines: &Arc<ArcSwap<Line>>, listener: &TcpListener, workers: &Workers) {
+    let mut line = lines.load_full();
+    let mut settings = Arc::new(server(&line));
     loop {
         let accepted = tokio::select! {
-            accepted = next(line, listener) => accepted,
-            () = &mut shutdown => return,
+            accepted = listener.accept() => accepted,
+            () = line.leaves() => return,
         };
+        if !Arc::ptr_eq(&line, &lines.load()) {
+            line = lines.load_full();
+            settings = Arc::new(server(&line));
+        }
         match accepted {
-            Ok((stream, client, permit)) => {
-                let (line, server) = (Arc::clone(line), Arc::clone(&server));
+            Ok((stream, client)) => {
+                // At the limit this one waits, and those behind it stay in the system's queue. It
+                // has left that queue, so no successor would find it: it is ours to serve.
+                let permit = tokio::select! {
+                    permit = Arc::clone(&line.connections).acquire_owned() => permit,
+                    () = line.stopped() => return,
+                };
+                let Ok(permit) = permit else { return };
+                // The worker that serves a connection is the one that watches it.
+                let stream = match stream.into_std() {
+                    Ok(stream) => stream,
+                    Err(error) => {
+                        tracing::error!(%error, "a connection could not be handed to its worker");
+                        continue;
+                    }
+                };
+                let (lines, settings) = (Arc::clone(lines), Arc::clone(&settings));
                 workers.run(|seat| {
                     let place = Place {
                         _permit: permit,
                         _seat: seat,
                     };
-                    serve(line, server, stream, client, place)
+                    serve(lines, settings, stream, client, place)
                 });
             }
             // A client that left the queue again is no trouble of ours.
@@ -56,20 +78,6 @@ pub(crate) async fn accept(
             }
         }
     }
-}
-
-async fn next(
-    line: &Line,
-    listener: &TcpListener,
-) -> io::Result<(std::net::TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let (stream, client) = listener.accept().await?;
-    // At the limit this one waits, and those behind it stay in the kernel's queue.
-    let permit = Arc::clone(&line.connections)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    // The worker that serves a connection is the one that watches it.
-    Ok((stream.into_std()?, client, permit))
 }
 
 fn server(line: &Line) -> auto::Builder<TokioExecutor> {
@@ -92,8 +100,17 @@ fn server(line: &Line) -> auto::Builder<TokioExecutor> {
     server
 }
 
+/// What a connection and its requests tell each other.
+#[derive(Default)]
+struct Talk {
+    /// A first request has come.
+    begun: AtomicBool,
+    /// The next request is the last one.
+    last: AtomicBool,
+}
+
 async fn serve(
-    line: Arc<Line>,
+    lines: Arc<ArcSwap<Line>>,
     server: Arc<auto::Builder<TokioExecutor>>,
     stream: std::net::TcpStream,
     client: SocketAddr,
@@ -110,17 +127,26 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let stopping = Arc::clone(&line);
+    let line = lines.load_full();
     // A WebSocket connection outlives its handshake and keeps its place with it.
     let place = Arc::new(place);
-    let begun = Arc::new(AtomicBool::new(false));
-    let silent = silent(line.config.timeouts.head.get(), Arc::clone(&begun));
-    let asked = Arc::clone(&begun);
+    let talk = Arc::new(Talk::default());
+    let silent = silent(line.config.timeouts.head.get(), Arc::clone(&talk));
+    let told = Arc::clone(&talk);
     let service = service_fn(move |mut request: hyper::Request<_>| {
-        asked.store(true, Ordering::Relaxed);
+        told.begun.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(Arc::clone(&place));
-        let line = Arc::clone(&line);
-        async move { Ok::<_, std::convert::Infallible>(carry(&line, client, request).await) }
+        // The settings of now: a reload may have come since the connection did.
+        let line = lines.load_full();
+        let told = Arc::clone(&told);
+        async move {
+            let mut answer = carry(&line, client, request).await;
+            if told.last.load(Ordering::Relaxed) && !is_switch(&answer) {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
@@ -130,9 +156,9 @@ async fn serve(
             tracing::debug!(%client, "a client connected and sent no request (timeouts.head)");
             return;
         }
-        () = stopping.stopped() => {
+        () = last_call(&line, &talk) => {
             // hyper would wait for the rest of a first head; there is nothing to finish yet.
-            if !begun.load(Ordering::Relaxed) {
+            if !talk.begun.load(Ordering::Relaxed) {
                 return;
             }
             connection.as_mut().graceful_shutdown();
@@ -144,11 +170,27 @@ async fn serve(
     }
 }
 
+/// Done when a connection is to end with what it is at. After a handover a client may be sending
+/// its next request on it this very moment: it is told with the answer, or has been silent.
+async fn last_call(line: &Line, talk: &Talk) {
+    line.leaves().await;
+    talk.last.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = tokio::time::sleep(LAST_CALL) => {}
+        () = line.stopped() => {}
+    }
+}
+
+/// Whether the connection goes on as something else than HTTP/1.1, which has its own ends.
+fn is_switch<B>(answer: &hyper::Response<B>) -> bool {
+    answer.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
 /// Done when no first request came in time. hyper's own limit begins with the bytes that tell the
 /// protocol: a client that never sends them would hold its connection for good.
-async fn silent(limit: Duration, begun: Arc<AtomicBool>) {
+async fn silent(limit: Duration, talk: Arc<Talk>) {
     tokio::time::sleep(limit).await;
-    if begun.load(Ordering::Relaxed) {
+    if talk.begun.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }
 }

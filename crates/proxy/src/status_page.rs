@@ -15,6 +15,7 @@ use crate::body::AnswerBody;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The status lines, and the directory that is meant when none is named.
+#[derive(Clone)]
 pub(crate) struct StatusLinePage {
     pub(crate) lines: StatusLines,
     pub(crate) start: PathBuf,

@@ -73,7 +73,7 @@ fn running_proxy(env: &Environment) -> anyhow::Result<String> {
                 stranger.tell(&LineArgs::default());
                 bail!("Codex was not started, for the proxy cannot be");
             }
-            None => match daemon::spawn(&state, &[], &env.cwd, None)? {
+            None => match daemon::spawn(&state, &[], &env.cwd, None, false)? {
                 Spawned::Healthy(instance) => return Ok(instance.url()),
                 // Someone may have been faster; look again.
                 Spawned::Ended { said: reason, .. } => said = reason,

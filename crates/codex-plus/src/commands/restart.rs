@@ -1,13 +1,15 @@
-//! `codex-plus restart`: stop, then start with the flags of the last run or with new ones.
+//! `codex-plus restart`: a new process in the place of the old one, with the flags of the last run
+//! or with new ones.
 
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command, LineArgs, RestartArgs};
-use crate::daemon::{Instance, StateDir};
+use crate::daemon::{self, Instance, Spawned, StateDir};
 use crate::environment::Environment;
-use crate::output::Exit;
+use crate::output::{self, Exit};
+use crate::settings::Loaded;
 
-use super::start::{Found, in_background};
+use super::start::{Found, in_background, tell_started};
 use super::{flag_words, load_settings, stop};
 
 pub(crate) fn restart(env: &Environment, args: &RestartArgs) -> anyhow::Result<Exit> {
@@ -29,11 +31,52 @@ pub(crate) fn restart(env: &Environment, args: &RestartArgs) -> anyhow::Result<E
     let loaded = load_settings(&env, &line)?;
     crate::serve::check(&loaded)?;
     crate::hooks::trust_start(here, &state, &loaded);
+    if let Some(running) = Instance::running(&state)?
+        && state.control_socket().exists()
+    {
+        return succeed(&env, &state, &loaded, &running, &flag_words(&line));
+    }
     stop::tell(&stop::end(&state)?);
     if let Some(found) = Found::look(&state, &loaded)? {
         return Ok(found.tell(&line));
     }
     in_background(&env, &state, &loaded, &line, &flag_words(&line))
+}
+
+/// Starts a process that takes the place of the one that runs.
+fn succeed(
+    env: &Environment,
+    state: &StateDir,
+    loaded: &Loaded,
+    running: &Instance,
+    flags: &[String],
+) -> anyhow::Result<Exit> {
+    let token = loaded.settings.proxy.guard.token.as_deref();
+    match daemon::spawn(state, flags, &env.cwd, token, true)? {
+        Spawned::Healthy(instance) => {
+            tell_started(&instance, state);
+            output::note(format!(
+                "The old process (pid {}) finishes the streams it has and ends.",
+                running.pid
+            ));
+            Ok(Exit::Success)
+        }
+        Spawned::Ended { code, said } => {
+            output::note(if said.is_empty() {
+                "error: the new process ended without a word; see `codex-plus logs`"
+            } else {
+                &said
+            });
+            output::note(format!(
+                "The proxy that runs (pid {}) was left as it is.",
+                running.pid
+            ));
+            Ok(match code {
+                Some(2) => Exit::Usage,
+                _ => Exit::Failure,
+            })
+        }
+    }
 }
 
 /// Reads remembered flags back; `None` when this version does not know them.

@@ -8,7 +8,8 @@ use crate::cli::{LineArgs, StartArgs};
 use crate::daemon::{self, Health, Instance, Probe, Spawned, StateDir};
 use crate::environment::Environment;
 use crate::output::{self, Exit, Paint};
-use crate::settings::Loaded;
+use crate::serve::Launch;
+use crate::settings::{self, Loaded};
 
 use super::{flag_words, load_settings};
 
@@ -17,7 +18,7 @@ pub(crate) fn start(env: &Environment, args: &StartArgs) -> anyhow::Result<Exit>
     let loaded = load_settings(env, &args.line)?;
     if args.detached {
         daemon::detach()?;
-        return crate::serve::serve(env, &state, &loaded, flag_words(&args.line), true);
+        return crate::serve::serve(env, &state, loaded, launch(env, args));
     }
     state.ensure()?;
     crate::hooks::trust_start(env, &state, &loaded);
@@ -25,9 +26,19 @@ pub(crate) fn start(env: &Environment, args: &StartArgs) -> anyhow::Result<Exit>
         return Ok(found.tell(&args.line));
     }
     if args.foreground {
-        return crate::serve::serve(env, &state, &loaded, flag_words(&args.line), false);
+        return crate::serve::serve(env, &state, loaded, launch(env, args));
     }
     in_background(env, &state, &loaded, &args.line, &flag_words(&args.line))
+}
+
+fn launch(env: &Environment, args: &StartArgs) -> Launch {
+    let (env, line) = (env.clone(), args.line.clone());
+    Launch {
+        flags: flag_words(&line),
+        detached: args.detached,
+        succeeds: args.succeeds,
+        load: Box::new(move || settings::load(&env, super::flags(&line))),
+    }
 }
 
 /// Starts the daemon with `flags` and tells how it went.
@@ -39,7 +50,7 @@ pub(crate) fn in_background(
     flags: &[String],
 ) -> anyhow::Result<Exit> {
     let token = loaded.settings.proxy.guard.token.as_deref();
-    match daemon::spawn(state, flags, &env.cwd, token)? {
+    match daemon::spawn(state, flags, &env.cwd, token, false)? {
         Spawned::Healthy(instance) => {
             tell_started(&instance, state);
             Ok(Exit::Success)
@@ -62,7 +73,7 @@ pub(crate) fn in_background(
     }
 }
 
-fn tell_started(instance: &Instance, state: &StateDir) {
+pub(crate) fn tell_started(instance: &Instance, state: &StateDir) {
     let paint = Paint::for_stdout();
     let url = instance.url();
     output::line(format!("{} on {url}", paint.green("codex-plus is running")));

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use codex_plus_proxy::Proxy;
 use serde::{Deserialize, Serialize};
 
 use super::state::write_private;
 use super::{Lock, StateDir};
+use crate::environment::Environment;
+use crate::settings::Loaded;
 
 /// One run of the daemon. Holds no secret: flags cannot carry one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +36,42 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
+    /// This process, which is about to serve.
+    pub(crate) fn of(
+        proxy: &Proxy,
+        env: &Environment,
+        loaded: &Loaded,
+        flags: Vec<String>,
+    ) -> Self {
+        let now = jiff::Timestamp::try_from(SystemTime::now());
+        let bare = Self {
+            pid: std::process::id(),
+            listen: proxy.local_addr(),
+            upstream: String::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: now.map(|now| format!("{now:.0}")).unwrap_or_default(),
+            cwd: env.cwd.clone(),
+            flags,
+            drain_ms: 0,
+            files: Vec::new(),
+            ignored: Vec::new(),
+        };
+        bare.with(loaded)
+    }
+
+    /// The same run with other settings in force.
+    pub(crate) fn with(&self, loaded: &Loaded) -> Self {
+        let proxy = &loaded.settings.proxy;
+        let drain = proxy.timeouts.drain.get().as_millis();
+        Self {
+            upstream: proxy.upstream.clone(),
+            drain_ms: u64::try_from(drain).unwrap_or(u64::MAX),
+            files: loaded.files.clone(),
+            ignored: loaded.ignored.iter().map(ToString::to_string).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Writes `proxy.json` and `proxy.pid`.
     pub(crate) fn write(&self, state: &StateDir) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self)?;
@@ -93,7 +132,16 @@ pub(crate) fn reachable(listen: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Removes the files that say a daemon runs; `proxy.json` stays, for `restart`.
+/// Removes the file that says a daemon runs; `proxy.json` stays, for `restart`.
 pub(crate) fn remove_pid_file(state: &StateDir) {
     let _ = std::fs::remove_file(state.pid_file());
+}
+
+/// Removes what this process wrote, unless a successor has written its own since.
+pub(crate) fn sign_off(state: &StateDir) {
+    let text = std::fs::read_to_string(state.pid_file()).unwrap_or_default();
+    if text.trim().parse() == Ok(std::process::id()) {
+        remove_pid_file(state);
+        let _ = std::fs::remove_file(state.control_socket());
+    }
 }

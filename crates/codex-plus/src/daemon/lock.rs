@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use super::StateDir;
 /// The held lock; dropping it, or dying, releases it.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// What came of asking for the lock.
@@ -35,7 +36,23 @@ fn open(state: &StateDir, create: bool) -> io::Result<File> {
         .open(state.lock_file())
 }
 
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 impl Lock {
+    /// A lock that another process took and passed on: it is held until every copy is closed.
+    pub(crate) fn inherited(file: File) -> Self {
+        Self { file }
+    }
+
+    /// Holds it until the process ends.
+    pub(crate) async fn keep(self) {
+        std::future::pending::<()>().await;
+    }
+
     /// Takes the lock for a daemon.
     pub(crate) fn take(state: &StateDir) -> io::Result<Locked> {
         let file = open(state, true)?;
@@ -43,7 +60,7 @@ impl Lock {
         let patience = Instant::now() + Duration::from_millis(300);
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Locked::Ours(Self { _file: file })),
+                Ok(()) => return Ok(Locked::Ours(Self { file })),
                 Err(TryLockError::WouldBlock) if Instant::now() < patience => {
                     std::thread::sleep(Duration::from_millis(10));
                 }

@@ -1,5 +1,6 @@
 //! The proxy as a background process: its state folder, its lock, and finding it again.
 
+mod handover;
 mod instance;
 mod lock;
 mod port;
@@ -8,7 +9,8 @@ mod spawn;
 mod state;
 mod stop;
 
-pub(crate) use instance::{Instance, reachable, remove_pid_file};
+pub(crate) use handover::{Door, Leash, Taken, take};
+pub(crate) use instance::{Instance, reachable, remove_pid_file, sign_off};
 pub(crate) use lock::{Lock, Locked};
 pub(crate) use port::owner;
 pub(crate) use probe::{Health, Probe};

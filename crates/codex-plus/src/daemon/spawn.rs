@@ -16,6 +16,8 @@ use super::{Lock, Probe, StateDir, instance::Instance};
 
 /// Marks the background child.
 const DETACHED_FLAG: &str = "--detached";
+/// Marks one that takes the place of the daemon that runs.
+const SUCCEEDS_FLAG: &str = "--succeeds";
 
 /// How the start went.
 #[derive(Debug)]
@@ -29,17 +31,20 @@ pub(crate) enum Spawned {
 /// How long a start may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts `codex-plus start --detached <flags>` in `cwd` and waits until it is healthy.
+/// Starts `codex-plus start --detached <flags>` in `cwd` and waits until it is healthy. One that
+/// `succeeds` takes the place of the daemon that runs.
 pub(crate) fn spawn(
     state: &StateDir,
     flags: &[String],
     cwd: &Path,
     token: Option<&str>,
+    succeeds: bool,
 ) -> anyhow::Result<Spawned> {
     let program = std::env::current_exe().context("cannot find our own program file")?;
     let mut child = Command::new(&program)
         .args(["start", DETACHED_FLAG, "--state-dir"])
         .arg(state.folder())
+        .args(succeeds.then_some(SUCCEEDS_FLAG))
         .args(flags)
         .current_dir(cwd)
         .stdin(Stdio::null())

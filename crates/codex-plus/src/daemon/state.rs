@@ -93,6 +93,11 @@ impl StateDir {
         self.folder.join("proxy.lock")
     }
 
+    /// Where a successor asks for the running daemon's place.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.folder.join("proxy.sock")
+    }
+
     pub(crate) fn instance_file(&self) -> PathBuf {
         self.folder.join("proxy.json")
     }

@@ -1,5 +1,7 @@
 //! From an ended exchange to a line in the queue.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use codex_plus_proxy::{ExchangeRecord, Observer, Outcome};
@@ -12,12 +14,34 @@ use super::pipe::Pipe;
 #[derive(Debug, Clone)]
 pub(crate) struct ExchangeLog {
     pipe: Pipe,
-    slow: Duration,
+    slow: SlowLimit,
+}
+
+/// How long an upstream may take to its first byte before that is a warning; may change.
+#[derive(Debug, Clone)]
+pub(crate) struct SlowLimit(Arc<AtomicU64>);
+
+impl SlowLimit {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self(Arc::new(AtomicU64::new(millis(limit))))
+    }
+
+    pub(crate) fn set(&self, limit: Duration) {
+        self.0.store(millis(limit), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn millis(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl ExchangeLog {
     /// Exchanges whose upstream took longer than `slow` to its first byte become warnings.
-    pub(crate) fn new(pipe: Pipe, slow: Duration) -> Self {
+    pub(crate) fn new(pipe: Pipe, slow: SlowLimit) -> Self {
         Self { pipe, slow }
     }
 
@@ -25,7 +49,7 @@ impl ExchangeLog {
         let slow = record
             .timings
             .upstream_first_byte
-            .is_some_and(|first| first > self.slow);
+            .is_some_and(|first| first > self.slow.get());
         match record.outcome {
             Outcome::UpstreamCut | Outcome::UpstreamFailed => Level::WARN,
             _ if slow => Level::WARN,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event as TracingEvent, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::environment::Environment;
 use crate::settings::LogSettings;
@@ -13,8 +13,25 @@ use crate::settings::LogSettings;
 use super::entry::{Entry, Event, Value, shorten};
 use super::pipe::Pipe;
 
+/// The log's filter, which may be changed.
+pub(crate) struct LevelHandle {
+    /// None when `RUST_LOG` has the say.
+    handle: Option<reload::Handle<EnvFilter, Registry>>,
+}
+
+impl LevelHandle {
+    /// Puts the level of other settings in force.
+    pub(crate) fn set(&self, settings: &LogSettings) {
+        if let Some(handle) = &self.handle
+            && let Err(error) = handle.reload(EnvFilter::new(settings.level.as_str()))
+        {
+            tracing::warn!(target: "log", %error, "the level could not be changed");
+        }
+    }
+}
+
 /// Sends tracing events and panics to the log from now on.
-pub(crate) fn install(pipe: &Pipe, settings: &LogSettings, env: &Environment) {
+pub(crate) fn install(pipe: &Pipe, settings: &LogSettings, env: &Environment) -> LevelHandle {
     let level = settings.level.as_str();
     let wanted = env.get("RUST_LOG").and_then(|value| value.to_str());
     let (filter, bad) = match wanted.map(EnvFilter::try_new) {
@@ -22,6 +39,8 @@ pub(crate) fn install(pipe: &Pipe, settings: &LogSettings, env: &Environment) {
         Some(Err(error)) => (EnvFilter::new(level), Some(error)),
         None => (EnvFilter::new(level), None),
     };
+    let fixed = wanted.is_some() && bad.is_none();
+    let (filter, handle) = reload::Layer::new(filter);
     if tracing::subscriber::set_global_default(subscriber(pipe, filter)).is_err() {
         crate::output::warning("the log was set up twice; the first one stays");
     }
@@ -29,10 +48,16 @@ pub(crate) fn install(pipe: &Pipe, settings: &LogSettings, env: &Environment) {
         tracing::warn!(target: "log", %error, "RUST_LOG cannot be read and was ignored");
     }
     install_panic_hook(pipe.clone());
+    LevelHandle {
+        handle: (!fixed).then_some(handle),
+    }
 }
 
 /// What passes the filter goes to the pipe.
-pub(super) fn subscriber(pipe: &Pipe, filter: EnvFilter) -> impl Subscriber + use<> {
+pub(super) fn subscriber<F>(pipe: &Pipe, filter: F) -> impl Subscriber + use<F>
+where
+    F: Layer<Registry> + Send + Sync,
+{
     Registry::default().with(filter).with(ToPipe(pipe.clone()))
 }
 

@@ -12,8 +12,8 @@ mod rotating;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use exchange::ExchangeLog;
-pub(crate) use install::install;
+pub(crate) use exchange::{ExchangeLog, SlowLimit};
+pub(crate) use install::{LevelHandle, install};
 pub(crate) use pipe::{Guard, Pipe, Sinks};
 pub(crate) use render::human_bytes;
 pub(crate) use render::human_time;

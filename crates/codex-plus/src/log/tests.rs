@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use codex_plus_proxy::{ExchangeRecord, FilterTime, Outcome, Timings, Transport};
 use tracing::Level;
+use tracing_subscriber::EnvFilter;
 
 use super::entry::{Entry, Event, Value};
 use super::render::render;
@@ -144,7 +145,7 @@ fn libraries_do_not_write_details_whatever_the_filter_says() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.log");
     let (pipe, guard) = log_to(Rotating::open(path.clone(), 1 << 20, 1));
-    tracing::subscriber::with_default(install::subscriber(&pipe, "trace".into()), || {
+    tracing::subscriber::with_default(install::subscriber(&pipe, EnvFilter::new("trace")), || {
         tracing::trace!(target: "h2::hpack", header = "authorization: Bearer secret");
         tracing::debug!(target: "codex_plus_proxy::upstream", n = 3, "ours");
         tracing::warn!(target: "h2", "theirs");
@@ -166,7 +167,7 @@ fn a_panic_is_in_the_log_before_the_process_can_end() {
     let (pipe, _guard) = log_to(Rotating::open(path.clone(), 1 << 20, 1));
     let before = std::panic::take_hook();
     install::install_panic_hook(pipe.clone());
-    let subscriber = install::subscriber(&pipe, "info".into());
+    let subscriber = install::subscriber(&pipe, EnvFilter::new("info"));
     let panicked = std::thread::spawn(|| {
         tracing::subscriber::with_default(subscriber, || panic!("a made-up\npanic"));
     });

@@ -9,6 +9,7 @@ use crate::answers::{error_response, json_response, typed};
 use crate::body::AnswerBody;
 use crate::line::Line;
 use crate::metrics;
+use crate::phase::Phase;
 
 mod hooks;
 
@@ -78,7 +79,7 @@ fn status(line: &Line) -> Value {
         "passthrough": line.config.passthrough,
         "websocket": line.config.websocket,
         "uptime_seconds": line.started.elapsed().as_secs(),
-        "stopping": *line.stopping.borrow(),
+        "stopping": line.phase() > Phase::Serving,
         "connections": line.open_connections(),
         "exchanges": {"total": line.ledger.opened(), "live": line.ledger.live()},
     });

@@ -61,6 +61,11 @@ impl Metrics {
         let _ = self.0.workers.set(workers);
     }
 
+    /// Where connections to upstreams are counted.
+    pub(crate) fn dials(&self) -> Arc<DialCounts> {
+        Arc::clone(&self.0.dials)
+    }
+
     /// Shows the numbers of `source` as well, behind the line's own.
     pub fn add(&self, source: Arc<dyn MetricSource>) {
         self.sources().push(source);

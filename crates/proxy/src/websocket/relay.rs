@@ -153,9 +153,9 @@ impl Relay {
         }
     }
 
-    /// Done when the proxy is to stop and no exchange is under way.
+    /// Done when the proxy is to end and no exchange is under way.
     async fn stop(&self) {
-        self.0.line.stopped().await;
+        self.0.line.leaves().await;
         while !self.0.live.is_settled() {
             tokio::select! {
                 () = self.0.live.ended.notified() => {}

@@ -38,6 +38,19 @@ impl Processes {
         self.0.iter().filter_map(of).sum::<u64>() * 1024
     }
 
+    /// Resident memory of the first process, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0[0]));
+        let resident = status.ok().and_then(|text| kilobytes(&text, "VmRSS:"));
+        resident.unwrap_or_default() * 1024
+    }
+
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        let of = |pid: &u32| fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+        self.0.iter().map(of).sum()
+    }
+
     /// Asks the first process to end, and waits until it has.
     pub(crate) fn end(&self, patience: Duration) {
         let Some(pid) = i32::try_from(self.0[0]).ok().and_then(Pid::from_raw) else {

@@ -1,5 +1,6 @@
 //! The rows: each a kind of work that every target does, in turns.
 
+mod process;
 mod requests;
 mod streams;
 
@@ -37,7 +38,7 @@ impl Effort {
 }
 
 /// The names of all rows, in the order they are run and reported.
-pub(crate) const NAMES: &[&str] = &["passthrough", "bodies", "sse", "websocket"];
+pub(crate) const NAMES: &[&str] = &["passthrough", "bodies", "sse", "websocket", "process"];
 
 /// Measures one row.
 pub(crate) async fn measure(name: &str, ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
@@ -46,6 +47,7 @@ pub(crate) async fn measure(name: &str, ground: &Ground, effort: Effort) -> anyh
         "bodies" => requests::bodies(ground, effort).await,
         "sse" => streams::server_sent(ground, effort).await,
         "websocket" => streams::websocket(ground, effort).await,
+        "process" => process::process(ground, effort).await,
         _ => anyhow::bail!(
             "there is no row {name:?}; the rows are: {}",
             NAMES.join(", ")

@@ -120,7 +120,7 @@ pub(super) fn table(heading: &str, turns: &[Turns]) -> Table {
 /// Short requests at 1, 10 and 100 connections, and at a fixed rate.
 pub(super) async fn passthrough(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
     let mut row = Row::new("passthrough", "Short requests, carried");
-    row.note("A POST of about 1.5 kB as Codex sends it, answered with 1 kB of JSON. `passthrough` reads nothing; the plain proxy names each turn in its log.");
+    row.note("A POST of about 1.5 kB as Codex sends it, answered with 1 kB of JSON. `passthrough` reads nothing; the plain proxy reads the body, tells its turn, and listens to the answer for hooks that may follow.");
     let running = start_all(ground, LINE)?;
     let request = request::post(1_000, "Say hello.");
     for connections in [1, 10, 100] {
@@ -137,6 +137,15 @@ pub(super) async fn passthrough(ground: &Ground, effort: Effort) -> anyhow::Resu
             1.15,
             "x",
         ));
+        if connections == 10 {
+            let read = ratio(&turns, Target::Plain, Target::Floor, Slice::cpu_each);
+            row.goals.push(Goal::at_most(
+                "read (turn told, not edited), 1 kB, 10 connections: CPU/request against the floor",
+                read,
+                1.5,
+                "x",
+            ));
+        }
         if connections > 1 {
             let rate = ratio(&turns, Target::Passthrough, Target::Nginx, Slice::rate);
             row.goals.push(Goal::at_least(
@@ -176,12 +185,12 @@ async fn at_a_rate(running: &[Running], request: &Bytes, effort: Effort) -> anyh
 /// Long requests, plain and compressed.
 pub(super) async fn bodies(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
     let mut row = Row::new("bodies", "Long requests, carried");
-    row.note("One connection; a conversation of that size goes up, 1 kB comes back. The plain proxy reads bodies of up to 4 MiB beside the line to name the turn.");
+    row.note("One connection; a conversation of that size goes up, 1 kB comes back. The plain proxy decodes and scans every body and tells its turn.");
     let running = start_all(ground, LINE)?;
-    for (size, name) in [
-        (100_000, "100 kB"),
-        (1_000_000, "1 MB"),
-        (10_000_000, "10 MB"),
+    for (size, name, read_limit) in [
+        (100_000, "100 kB", 40.0),
+        (1_000_000, "1 MB", 350.0),
+        (10_000_000, "10 MB", 4_000.0),
     ] {
         let turns = in_turns(&running, &request::post(size, "Say hello."), 1, effort).await?;
         row.tables.push(table(name, &turns));
@@ -192,6 +201,14 @@ pub(super) async fn bodies(ground: &Ground, effort: Effort) -> anyhow::Result<Ro
             1.15,
             "x",
         ));
+        if let (Some(read), Some(floor)) = (of(&turns, Target::Plain), of(&turns, Target::Floor)) {
+            row.goals.push(Goal::at_most(
+                format!("read (turn told, not edited), {name}: CPU/request above the floor"),
+                read.cpu() - floor.cpu(),
+                read_limit,
+                "µs",
+            ));
+        }
     }
     let request = request::post_zstd(100_000, "Say hello.")?;
     let turns = in_turns(&running, &request, 1, effort).await?;

@@ -68,7 +68,7 @@ pub(crate) fn short(value: f64) -> String {
 
 /// Horizontal bars.
 pub(crate) fn bars(title: &str, subtitle: &str, bars: &[Bar]) -> String {
-    const LEFT: f64 = 190.0;
+    const LEFT: f64 = 216.0;
     const STEP: f64 = 34.0;
     let rows = u32::try_from(bars.len()).unwrap_or_default();
     let height = 84.0 + STEP * f64::from(rows);

@@ -156,7 +156,8 @@ impl Ground {
             child: Some(child),
         };
         wait_for(address, Duration::from_mins(1))?;
-        // Workers are there once it answers.
+        // The port is open before every worker is there.
+        std::thread::sleep(Duration::from_millis(200));
         running.processes = Processes::tree(root);
         Ok(running)
     }

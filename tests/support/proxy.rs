@@ -68,6 +68,11 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
+    /// The folders it works in.
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -31,6 +31,9 @@ fn resident() -> usize {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+/// The process that ends hooks with the proxy, whatever ends the proxy.
+const WARDEN: usize = 1;
+
 fn is_running(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     !stat.is_empty() && !stat.contains(") Z ")
@@ -53,7 +56,7 @@ async fn until(mut holds: impl FnMut() -> bool) {
 async fn nothing_is_left() {
     a_timeout_kills_the_whole_group().await;
     dropping_kills_the_whole_group().await;
-    a_thousand_timeouts().await;
+    ten_thousand_timeouts().await;
 }
 
 async fn a_timeout_kills_the_whole_group() {
@@ -79,32 +82,32 @@ async fn dropping_kills_the_whole_group() {
         () = until(|| path.exists()) => {}
     }
     let pid = fs::read_to_string(path).unwrap();
-    until(|| !is_running(pid.trim()) && left().0 == 0).await;
+    until(|| !is_running(pid.trim()) && left().0 == WARDEN).await;
 }
 
-async fn a_thousand_timeouts() {
+async fn ten_thousand_timeouts() {
     let place = Place::with(Config {
-        max_parallel: 25,
+        max_parallel: 50,
         ..Config::default()
     });
     let hooks: Vec<_> = (0..50)
-        .map(|n| json!({"type": "command", "command": format!("sleep 60{n}"), "timeout": 0.05}))
+        .map(|n| json!({"type": "command", "command": format!("sleep 60{n}"), "timeout": 0.02}))
         .collect();
     support::settings(&place.home, "UserPromptSubmit", &json!(hooks));
     let (set, input) = (place.set(), input(prompt()));
     let (mut before, mut memory) = ((0, 0), 0);
-    for round in 0..20 {
+    for round in 0..200 {
         assert!(place.dispatcher.dispatch(&set, &input).await.is_unchanged());
         if round == 1 {
             (before, memory) = (left(), resident());
         }
     }
-    assert_eq!((before.0, left()), (0, before));
+    assert_eq!((before.0, left()), (WARDEN, before));
     assert!(
         resident() < memory + 8 * 1024,
         "{memory} KiB grew to {}",
         resident()
     );
     let stats = place.dispatcher.stats().snapshot();
-    assert_eq!(stats.iter().map(|hook| hook.failures).sum::<u64>(), 1000);
+    assert_eq!(stats.iter().map(|hook| hook.failures).sum::<u64>(), 10_000);
 }

@@ -104,6 +104,18 @@ impl Plan {
         self.filters.is_empty() && !self.repeats
     }
 
+    /// Whether a connection with this plan shows filters everything that `other` would.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let interests = self.filters.iter();
+        other.filters.iter().all(|(filter, wanted)| {
+            interests.clone().any(|(known, interest)| {
+                known.name() == filter.name()
+                    && interest.request >= wanted.request
+                    && interest.events.union(wanted.events) == interest.events
+            })
+        })
+    }
+
     /// Whether the body has to be read.
     pub(crate) fn reads_body(&self) -> bool {
         self.reads >= Reads::Body || self.repeats

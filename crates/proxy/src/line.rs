@@ -67,6 +67,24 @@ impl Line {
         }
     }
 
+    /// Waits until filters are to see more of a connection than they do.
+    pub(crate) async fn outgrown(&self, plan: &Plan, head: &http::request::Parts) {
+        let Some(engine) = self.hooks.as_ref().filter(|_| !self.config.passthrough) else {
+            return std::future::pending().await;
+        };
+        let mut changes = engine.changes();
+        // Hooks may have come since the handshake.
+        changes.mark_changed();
+        loop {
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            if !plan.covers(&self.chain.plan(head)) {
+                return;
+            }
+        }
+    }
+
     /// The client's body, to be passed on as it arrives.
     pub(crate) fn carry_body(
         &self,

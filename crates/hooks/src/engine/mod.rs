@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use codex_plus_project::project_of;
 use codex_plus_project::settings::ProjectSettings;
 use codex_plus_project::watch::Watcher;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use book::{Book, Found, Off};
 pub use session::Session;
@@ -69,6 +69,8 @@ pub struct Engine {
     told: Mutex<HashSet<String>>,
     watcher: Option<Watcher>,
     dirty: Arc<Dirty>,
+    /// Counts how often hooks were read anew.
+    changes: watch::Sender<u64>,
 }
 
 /// The projects whose files changed since they were read; the home folder's are the empty path.
@@ -106,6 +108,7 @@ impl Engine {
             sessions: Sessions::default(),
             good: Mutex::default(),
             told: Mutex::default(),
+            changes: watch::Sender::default(),
         }
     }
 
@@ -117,6 +120,11 @@ impl Engine {
     /// The limits it was made with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Changes whenever some project's hooks were read anew.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The record of all runs.

@@ -88,6 +88,7 @@ impl Engine {
         if let Some((kept, _)) = lock(&self.books).books.get_mut(&project) {
             *kept = book;
         }
+        self.changes.send_modify(|count| *count += 1);
         tracing::debug!(?project, "hooks were read anew");
     }
 

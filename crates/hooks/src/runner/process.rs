@@ -6,6 +6,8 @@ use std::process::ExitStatus;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
+use super::warden;
+
 /// A child that leads a process group. Dropping it kills the whole group; the runtime reaps the
 /// child.
 pub(super) struct Group {
@@ -20,6 +22,9 @@ impl Group {
         let child = command.process_group(0).kill_on_drop(true).spawn()?;
         let number = child.id().and_then(|id| i32::try_from(id).ok());
         let leader = number.and_then(Pid::from_raw);
+        if let Some(leader) = leader {
+            warden::began(leader);
+        }
         Ok(Self { child, leader })
     }
 
@@ -30,7 +35,9 @@ impl Group {
     /// Waits for the leader to end. What it left running in the background keeps running.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait().await;
-        self.leader = None;
+        if let Some(leader) = self.leader.take() {
+            warden::ended(leader);
+        }
         status
     }
 
@@ -51,5 +58,8 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal();
+        if let Some(leader) = self.leader.take() {
+            warden::ended(leader);
+        }
     }
 }

@@ -31,6 +31,7 @@ enum End {
     Upstream(Result<(), PumpError>),
     Silence(&'static str),
     Stop,
+    Outgrown,
 }
 
 impl Relay {
@@ -64,6 +65,7 @@ impl Relay {
             ended = self.events(&mut from_upstream, &client, &upstream) => End::Upstream(ended),
             who = self.watch(&client, &upstream) => End::Silence(who),
             () = self.stop() => End::Stop,
+            () = self.outgrown() => End::Outgrown,
         };
         let lingers = matches!(end, End::Upstream(_));
         let parted = self.part(end, &client, &upstream).await;
@@ -156,6 +158,17 @@ impl Relay {
     /// Done when the proxy is to end and no exchange is under way.
     async fn stop(&self) {
         self.0.line.leaves().await;
+        self.settled().await;
+    }
+
+    /// Done when hooks came that have to see more of this connection than it was opened for, and
+    /// no exchange is under way. The client opens another one.
+    async fn outgrown(&self) {
+        self.0.line.outgrown(&self.0.plan, &self.0.head).await;
+        self.settled().await;
+    }
+
+    async fn settled(&self) {
         while !self.0.live.is_settled() {
             tokio::select! {
                 () = self.0.live.ended.notified() => {}
@@ -211,6 +224,14 @@ impl Relay {
                 goodbye(client.close(CloseCode::RESTART, "Codex-Plus is stopping")).await;
                 goodbye(upstream.close(CloseCode::GOING_AWAY, "")).await;
                 (Outcome::Completed, "Codex-Plus is stopping".to_owned())
+            }
+            End::Outgrown => {
+                goodbye(client.close(CloseCode::RESTART, "hooks changed")).await;
+                goodbye(upstream.close(CloseCode::GOING_AWAY, "")).await;
+                (
+                    Outcome::Completed,
+                    "new hooks need a new connection".to_owned(),
+                )
             }
         };
         goodbye(client.shutdown()).await;

@@ -141,7 +141,7 @@ impl Hearing {
         let mut edits: Vec<Patch> = Vec::new();
         for (index, item) in outputs(data).into_iter().enumerate() {
             let Some(call) = &item.call else {
-                self.ending.said_at_last(data, &item);
+                self.ending.said_at_last(index, data, &item);
                 continue;
             };
             let id = call.call_id.as_deref().unwrap_or_default();

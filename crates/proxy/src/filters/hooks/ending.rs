@@ -26,6 +26,8 @@ pub(super) struct Ending {
     /// The items said so far, as JSON, and their size.
     output: Vec<Bytes>,
     size: usize,
+    /// How many items were said in all, those of earlier answers included.
+    items: usize,
     last_id: Option<String>,
     last_text: Option<String>,
     called: bool,
@@ -40,6 +42,7 @@ impl Ending {
             history,
             output: Vec::new(),
             size: 0,
+            items: 0,
             last_id: None,
             last_text: None,
             called: false,
@@ -55,6 +58,7 @@ impl Ending {
 
     /// An item of the answer is complete.
     pub(super) fn said(&mut self, data: &Bytes, item: &OutputItem<'_>) {
+        self.items += 1;
         self.size += item.span.len();
         if self.size <= LARGEST_OUTPUT {
             let raw = data.get(item.span.clone()).unwrap_or_default();
@@ -66,10 +70,10 @@ impl Ending {
         }
     }
 
-    /// The last event holds an item; it is news only when the answer is one document.
-    pub(super) fn said_at_last(&mut self, data: &Bytes, item: &OutputItem<'_>) {
-        let known = item.id.is_some() && item.id.as_deref() == self.last_id.as_deref();
-        if self.output.is_empty() || (self.again > 0 && !known) {
+    /// The last event holds an item at this place; it is news only when no event of its own told
+    /// it. Of an answer that went on, the last event holds what was said before that, too.
+    pub(super) fn said_at_last(&mut self, index: usize, data: &Bytes, item: &OutputItem<'_>) {
+        if index >= self.items {
             self.said(data, item);
         }
     }

@@ -5,6 +5,10 @@
     clippy::expect_used,
     reason = "a test ends at the first thing that is not as it should be"
 )]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "what a test asks is written where it is asked"
+)]
 
 #[path = "hooks/calls.rs"]
 mod calls;

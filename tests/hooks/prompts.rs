@@ -8,18 +8,14 @@ const BLOCK: &str =
     "if grep -q secret; then echo 'not that' >&2; exit 2; fi; echo a word of the hook";
 
 fn reason(over: Over, said: &Said) -> String {
-    match over {
-        Over::Document => {
-            assert_eq!(said.status, 400);
-            said.last()["error"]["message"].as_str().unwrap().to_owned()
-        }
-        _ => {
-            assert_eq!(said.last()["type"], "response.failed");
-            let error = &said.last()["response"]["error"];
-            assert_eq!(error["code"], "invalid_prompt");
-            error["message"].as_str().unwrap().to_owned()
-        }
+    if over == Over::Document {
+        assert_eq!(said.status, 400);
+        return said.last()["error"]["message"].as_str().unwrap().to_owned();
     }
+    assert_eq!(said.last()["type"], "response.failed");
+    let error = &said.last()["response"]["error"];
+    assert_eq!(error["code"], "invalid_prompt");
+    error["message"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +66,7 @@ async fn context_and_edits_stay_where_they_were_over_five_turns() {
         for number in 1..=5 {
             items.push(prompt(&format!("p{number}"), &format!("turn {number}")));
             let said = client.ask(turn(json!(items))).await;
-            before = grown(&stage, before, over);
+            before = grown(&stage, &before, over);
             items.extend(said.output().clone());
             let call = format!("c{number}");
             items.push(
@@ -79,7 +75,7 @@ async fn context_and_edits_stay_where_they_were_over_five_turns() {
             );
             items.push(output(&call, format!("raw {number}")));
             let said = client.ask(turn(json!(items))).await;
-            before = grown(&stage, before, over);
+            before = grown(&stage, &before, over);
             items.extend(said.output().clone());
         }
         let whole = Value::from(before);
@@ -90,7 +86,7 @@ async fn context_and_edits_stay_where_they_were_over_five_turns() {
     }
 }
 
-fn grown(stage: &Stage, before: Vec<Value>, over: Over) -> Vec<Value> {
+fn grown(stage: &Stage, before: &[Value], over: Over) -> Vec<Value> {
     let inputs = stage.inputs();
     let now = inputs.last().unwrap().as_array().unwrap().clone();
     assert!(now.len() > before.len(), "{over:?}");

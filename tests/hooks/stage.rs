@@ -37,13 +37,6 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    pub(crate) fn kinds(&self) -> Vec<&str> {
-        self.events
-            .iter()
-            .map(|event| event["type"].as_str().unwrap_or_default())
-            .collect()
-    }
-
     pub(crate) fn of(&self, kind: &str) -> Vec<&Value> {
         let events = self.events.iter();
         events.filter(|event| event["type"] == kind).collect()

@@ -31,7 +31,8 @@ impl Away {
         .await;
         let mut client = stage.client(Over::Stream);
         let folder = stage.proxy.home().path("away");
-        client.fields += &format!("x-working-directory: {}\r\n", folder.display());
+        let field = format!("x-working-directory: {}\r\n", folder.display());
+        client.fields += &field;
         Self {
             stage,
             client,
@@ -248,11 +249,9 @@ async fn a_new_hook_reaches_a_connection_that_is_open() {
         .proxy
         .home()
         .write("home/.codexplus/hooks/tag.py", &hook);
-    let mut number = 2;
     let mut reopened = 0;
-    for _ in 0..400 {
+    for number in 2..400 {
         let words = prompt(&format!("p{number}"), "words");
-        number += 1;
         let said = client.ask(turn(json!([words]))).await;
         if said.events.is_empty() {
             // It was ended between two exchanges; the client opens another, as Codex does.

@@ -9,6 +9,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod hooks;
+mod service;
+
+pub(crate) use hooks::{HooksArgs, HooksCommand, HooksTestArgs};
+pub(crate) use service::{ServiceArgs, ServiceCommand, ServiceInstallArgs, UninstallArgs};
+
 /// A local proxy between a coding agent and its model provider.
 ///
 /// codex-plus stands between the OpenAI Codex CLI (or any client of the OpenAI Responses API)
@@ -90,6 +96,11 @@ pub(crate) enum Command {
     /// Commands are markdown files below .codexplus/commands and .claude/commands, of the project
     /// and then of the home folder; git/sync.md is called /git:sync.
     Commands(SlashArgs),
+    /// Let the system start the proxy: a systemd user unit with socket activation, or a launchd agent
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Stop the proxy and remove everything it wrote
+    Uninstall(UninstallArgs),
     /// Show the log
     Logs(LogsArgs),
     /// Check this machine, and say what to do about what is wrong
@@ -156,6 +167,10 @@ pub(crate) struct LineArgs {
     pub(crate) passthrough: bool,
 }
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -173,6 +188,9 @@ pub(crate) struct StartArgs {
     /// It takes the place of the proxy that runs (internal)
     #[arg(long, hide = true)]
     pub(crate) succeeds: bool,
+    /// Started by a service manager (internal)
+    #[arg(long, hide = true)]
+    pub(crate) service: bool,
     #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]
@@ -217,50 +235,6 @@ pub(crate) struct TrustArgs {
     pub(crate) directory: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) state: StateArgs,
-}
-
-#[derive(Debug, Clone, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "\
-Examples:
-  codex-plus hooks                                   what is loaded, what ran, what does not and why
-  codex-plus hooks test .codexplus/hooks/tag.py      run one on a sample and show what it changes
-  codex-plus hooks test check.sh --event PreToolUse"
-)]
-pub(crate) struct HooksArgs {
-    #[command(subcommand)]
-    pub(crate) command: Option<HooksCommand>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// The project; the working directory without it
-    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    pub(crate) cwd: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) state: StateArgs,
-}
-
-#[derive(Debug, Clone, Subcommand)]
-pub(crate) enum HooksCommand {
-    /// Run one hook on a sample, and show what it says and changes
-    Test(HooksTestArgs),
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct HooksTestArgs {
-    /// A Python hook file, or a command hook's script
-    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub(crate) file: PathBuf,
-    /// The event a script is told of
-    #[arg(long, value_name = "EVENT", default_value = "UserPromptSubmit")]
-    pub(crate) event: String,
-    /// A request body to run it on, as JSON; a sample without it
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub(crate) body: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]

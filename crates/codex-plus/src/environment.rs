@@ -124,6 +124,46 @@ const FOREIGN: &[(&str, &str)] = &[
     ),
 ];
 
+/// Variables of others that a service needs as they are now.
+const CARRIED: &[&str] = &[
+    "PATH",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "CODEX_HOME",
+    "RUST_LOG",
+    "OTEL_SERVICE_NAME",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SDK_DISABLED",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
+/// Not to be written into files.
+const SECRETS: &[&str] = &["CODEX_PLUS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS"];
+
+/// The variables a service gets from the environment it is installed in.
+pub(crate) fn carried() -> impl Iterator<Item = &'static str> {
+    let ours = VARIABLES.iter().map(|variable| variable.name);
+    let ours = ours.filter(|name| !SECRETS.contains(name) && *name != "CODEX_PLUS_BIN");
+    ours.chain(CARRIED.iter().copied())
+}
+
+/// Those it does not get.
+pub(crate) fn secrets() -> impl Iterator<Item = &'static str> {
+    SECRETS.iter().copied()
+}
+
+/// Whether a variable names a path, which may be told from the working directory.
+pub(crate) fn is_path(name: &str) -> bool {
+    [CONFIG, STATE_DIR, CODEX, "CODEX_HOME"].contains(&name)
+}
+
 /// The environment as it was at start: read once, so that tests can make one up.
 #[derive(Debug, Clone)]
 pub(crate) struct Environment {
@@ -168,9 +208,14 @@ impl Environment {
     /// The user's settings file, whether it exists or not.
     pub(crate) fn user_config(&self) -> Option<PathBuf> {
         self.path(CONFIG).or_else(|| {
-            let base = self.xdg("XDG_CONFIG_HOME", ".config")?;
+            let base = self.config_home()?;
             Some(base.join("codex-plus/config.toml"))
         })
+    }
+
+    /// The base folder of the user's configuration files.
+    pub(crate) fn config_home(&self) -> Option<PathBuf> {
+        self.xdg("XDG_CONFIG_HOME", ".config")
     }
 
     /// The default folder of the daemon's state.

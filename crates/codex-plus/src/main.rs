@@ -14,6 +14,7 @@ mod output;
 mod project;
 mod reload;
 mod serve;
+mod service;
 mod settings;
 mod signals;
 mod spelling;

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub(crate) struct Launch {
     pub(crate) detached: bool,
     /// It takes the place of the one that runs.
     pub(crate) succeeds: bool,
+    /// A service manager started it, and may have passed it a socket.
+    pub(crate) service: bool,
     /// Reads the settings again.
     pub(crate) load: Load,
 }
@@ -45,6 +48,12 @@ pub(crate) fn serve(
     launch: Launch,
 ) -> anyhow::Result<Exit> {
     state.ensure()?;
+    // Changes the environment, so before there are threads.
+    let passed = if launch.service {
+        daemon::activated(env)?
+    } else {
+        None
+    };
     // Accepts and looks after the rest; the line's workers have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -57,12 +66,18 @@ pub(crate) fn serve(
         let Locked::Ours(lock) = Lock::take(state)
             .with_context(|| format!("cannot lock {}", state.lock_file().display()))?
         else {
+            if launch.service {
+                anyhow::bail!(
+                    "a codex-plus that is not the service uses {}; end it with `codex-plus stop`",
+                    state.folder().display()
+                );
+            }
             output::note("codex-plus was started by someone else at the same moment");
             return Ok(Exit::Success);
         };
         // Ours now, so whatever pid file is here is stale.
         daemon::remove_pid_file(state);
-        Place::Free(lock)
+        Place::Free(lock, passed)
     };
     raise_file_limit();
 
@@ -81,8 +96,8 @@ pub(crate) fn serve(
 
 /// Where a new process stands.
 enum Place {
-    /// Nobody was there; the lock is ours.
-    Free(Lock),
+    /// Nobody was there; the lock is ours, and so is a socket that a service manager passed.
+    Free(Lock, Option<OwnedFd>),
     /// The running proxy gave up its own.
     Taken(Taken),
 }
@@ -104,7 +119,7 @@ async fn run(
         None => Arc::new(log),
     };
     let (socket, lock, leash) = match place {
-        Place::Free(lock) => (None, lock, None),
+        Place::Free(lock, passed) => (passed, lock, None),
         Place::Taken(taken) => {
             let same = is_same_place(settings.proxy.listen, taken.listen);
             tracing::info!(target: "codex-plus", predecessor = taken.pid, "taking over");
@@ -137,7 +152,7 @@ async fn run(
     warm_up(&engine).await;
     proxy.metrics().add(Arc::new(pipe));
     let _last_export = export(otlp, &proxy)?;
-    let instance = Instance::of(&proxy, env, &loaded, launch.flags);
+    let instance = Instance::of(&proxy, env, &loaded, launch.flags, launch.service);
     // Signals are ours before anyone can know our pid.
     let signals = Signals::take()?;
     let reload = Reload {

@@ -8,6 +8,7 @@ mod doctor;
 mod hooks;
 mod logs;
 mod restart;
+mod service;
 mod shell_init;
 mod slash;
 mod stand_in;
@@ -16,6 +17,7 @@ mod status;
 mod status_line;
 mod stop;
 mod trust;
+mod uninstall;
 
 use std::process::ExitCode;
 
@@ -58,6 +60,8 @@ fn dispatch(command: Command, env: &Environment) -> anyhow::Result<Exit> {
         Command::Hooks(args) => hooks::hooks(env, &args),
         Command::StatusLine(args) => status_line::status_line(env, &args),
         Command::Commands(args) => slash::slash(env, &args),
+        Command::Service(command) => service::service(env, &command),
+        Command::Uninstall(args) => uninstall::uninstall(env, &args),
         Command::Logs(args) => logs::logs(env, &args),
         Command::Doctor(args) => doctor::doctor(env, &args),
         Command::Config(command) => config::config(env, &command),

@@ -7,6 +7,7 @@ use crate::cli::{Cli, Command, LineArgs, RestartArgs};
 use crate::daemon::{self, Instance, Spawned, StateDir};
 use crate::environment::Environment;
 use crate::output::{self, Exit};
+use crate::service::{Control, Kind};
 use crate::settings::Loaded;
 
 use super::start::{Found, in_background, tell_started};
@@ -14,6 +15,11 @@ use super::{flag_words, load_settings, stop};
 
 pub(crate) fn restart(env: &Environment, args: &RestartArgs) -> anyhow::Result<Exit> {
     let state = StateDir::resolve(args.state.state_dir.as_deref(), env)?;
+    if let Some(running) = Instance::running(&state)?
+        && running.service
+    {
+        return of_service(env, args, &state);
+    }
     state.ensure()?;
     let here = env;
     let mut env = env.clone();
@@ -41,6 +47,26 @@ pub(crate) fn restart(env: &Environment, args: &RestartArgs) -> anyhow::Result<E
         return Ok(found.tell(&line));
     }
     in_background(&env, &state, &loaded, &line, &flag_words(&line))
+}
+
+/// A service manager would lose sight of a process that it did not start, so it starts this one.
+/// Where it holds the socket, clients wait meanwhile.
+fn of_service(env: &Environment, args: &RestartArgs, state: &StateDir) -> anyhow::Result<Exit> {
+    if !flag_words(&args.line).is_empty() {
+        anyhow::bail!(
+            "the proxy is a service, whose flags are set by `codex-plus service install`; give \
+             them there"
+        );
+    }
+    let control = Control::new(Kind::of_system(), env);
+    stop::tell(&stop::end(state)?);
+    control.start()?;
+    let loaded = load_settings(env, &args.line)?;
+    if let Some(Found::Ours(instance)) = Found::soon(state, &loaded)? {
+        tell_started(&instance, state);
+        return Ok(Exit::Success);
+    }
+    anyhow::bail!("the service did not start; see `codex-plus logs`")
 }
 
 /// Starts a process that takes the place of the one that runs.

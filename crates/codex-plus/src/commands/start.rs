@@ -20,6 +20,10 @@ pub(crate) fn start(env: &Environment, args: &StartArgs) -> anyhow::Result<Exit>
         daemon::detach()?;
         return crate::serve::serve(env, &state, loaded, launch(env, args));
     }
+    if args.service {
+        // Nobody looked at the hooks of its folder, and the port is held for it.
+        return crate::serve::serve(env, &state, loaded, launch(env, args));
+    }
     state.ensure()?;
     crate::hooks::trust_start(env, &state, &loaded);
     if let Some(found) = Found::look(&state, &loaded)? {
@@ -37,6 +41,7 @@ fn launch(env: &Environment, args: &StartArgs) -> Launch {
         flags: flag_words(&line),
         detached: args.detached,
         succeeds: args.succeeds,
+        service: args.service,
         load: Box::new(move || settings::load(&env, super::flags(&line))),
     }
 }
@@ -132,6 +137,18 @@ impl Found {
             }
             Health::Other => Some(Self::Stranger { listen }),
         })
+    }
+
+    /// The daemon of this state folder, which somebody else is starting.
+    pub(crate) fn soon(state: &StateDir, loaded: &Loaded) -> anyhow::Result<Option<Self>> {
+        let token = loaded.settings.proxy.guard.token.as_deref();
+        for _ in 0..500 {
+            if let Some(ours) = Self::ours(state, token)? {
+                return Ok(Some(ours));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        Ok(None)
     }
 
     /// The daemon of this state folder, once it answers.

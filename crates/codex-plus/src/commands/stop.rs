@@ -8,7 +8,16 @@ use crate::output::{self, Exit};
 
 pub(crate) fn stop(env: &Environment, args: &StateArgs) -> anyhow::Result<Exit> {
     let state = StateDir::resolve(args.state_dir.as_deref(), env)?;
-    tell(&end(&state)?);
+    let stopped = end(&state)?;
+    tell(&stopped);
+    if let Stopped::Ended(instance) | Stopped::Killed(instance) = &stopped
+        && instance.service
+    {
+        output::note(
+            "The service starts it again at the next connection or login; `codex-plus service \
+             uninstall` ends that.",
+        );
+    }
     Ok(Exit::Success)
 }
 

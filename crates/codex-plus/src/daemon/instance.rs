@@ -33,6 +33,9 @@ pub(crate) struct Instance {
     pub(crate) files: Vec<PathBuf>,
     /// What a project file said and was not believed.
     pub(crate) ignored: Vec<String>,
+    /// A service manager started it, and looks after it.
+    #[serde(default)]
+    pub(crate) service: bool,
 }
 
 impl Instance {
@@ -42,6 +45,7 @@ impl Instance {
         env: &Environment,
         loaded: &Loaded,
         flags: Vec<String>,
+        service: bool,
     ) -> Self {
         let now = jiff::Timestamp::try_from(SystemTime::now());
         let bare = Self {
@@ -55,6 +59,7 @@ impl Instance {
             drain_ms: 0,
             files: Vec::new(),
             ignored: Vec::new(),
+            service,
         };
         bare.with(loaded)
     }

@@ -51,6 +51,7 @@ impl StateDir {
     pub(crate) fn ensure(&self) -> anyhow::Result<()> {
         let shown = self.folder.display();
         let existed = self.folder.is_dir();
+        let made = missing(&self.folder);
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -68,6 +69,11 @@ impl StateDir {
                 "the state folder {shown} belongs to another user; choose another with --state-dir"
             );
         }
+        if !made.is_empty() {
+            let text = serde_json::to_string_pretty(&made)?;
+            // Only `uninstall` misses it: it would leave an empty folder.
+            let _ = write_private(&self.made_file(), &text);
+        }
         if existed && !self.chosen && meta.mode() & 0o077 != 0 {
             use std::os::unix::fs::PermissionsExt as _;
             let private = std::fs::Permissions::from_mode(0o700);
@@ -75,6 +81,16 @@ impl StateDir {
                 .with_context(|| format!("cannot make {shown} private"))?;
         }
         Ok(())
+    }
+
+    /// The folders that were made for the state, outermost first; `uninstall` takes them away.
+    pub(crate) fn made(&self) -> Vec<PathBuf> {
+        let text = std::fs::read_to_string(self.made_file()).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    pub(crate) fn made_file(&self) -> PathBuf {
+        self.folder.join("folders.json")
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -101,6 +117,17 @@ impl StateDir {
     pub(crate) fn instance_file(&self) -> PathBuf {
         self.folder.join("proxy.json")
     }
+}
+
+/// The folders that would have to be made for `folder`, outermost first.
+pub(crate) fn missing(folder: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = folder
+        .ancestors()
+        .take_while(|folder| !folder.exists())
+        .map(Path::to_path_buf)
+        .collect();
+    folders.reverse();
+    folders
 }
 
 /// Replaces a small file in one step, readable by its owner only.

@@ -5,12 +5,14 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: ./run_tests.sh [all | unit | e2e | python | install | NAME...]
+Usage: ./run_tests.sh [all | unit | e2e | python | soak | install | NAME...]
 
   all      every suite (the default)
   unit     the crates by themselves
   e2e      the suites in tests/, which run the built program
   python   the Python package by itself
+  soak     the long soak: 1,000,000 requests, 20,000 streams, 2,000 hook runs, 5 restarts, on an
+           optimised build; the short one is among the suites
   install  only installs what the tests need
   NAME...  suites of tests/ by name, such as: ./run_tests.sh codex_cli sdk
 
@@ -240,6 +242,10 @@ case "${1:-all}" in
     run_rust --workspace
     ;;
   python) run_python ;;
+  soak)
+    export CODEX_PLUS_TEST_SOAK=long
+    run_rust --release -p codex-plus --test soak -- --nocapture
+    ;;
   unit)
     run_rust --workspace --exclude codex-plus
     run_rust -p codex-plus --bins

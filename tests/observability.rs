@@ -5,6 +5,10 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+#[path = "observability/bench.rs"]
+mod bench;
+#[path = "observability/hooks.rs"]
+mod hooks;
 #[path = "observability/metrics.rs"]
 mod metrics;
 #[path = "observability/otlp.rs"]

@@ -143,6 +143,8 @@ pub(crate) enum Command {
     StandIn(StandInArgs),
     /// Show one Codex-shaped turn through the proxy; needs no account and no network
     Demo,
+    /// Measure what the proxy and your hooks add on this machine
+    Bench(BenchArgs),
 }
 
 /// Where the daemon keeps its files.
@@ -328,6 +330,29 @@ pub(crate) enum InitShell {
     Bash,
     Zsh,
     Fish,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Turns shaped like Codex's go to a made-up provider on this machine, which answers at once:
+straight, through a proxy that only carries, and through one with your settings. They go one at
+a time and in alternation, so compare within one run only. The hooks of this folder run for real,
+once a turn: what they write or send, they write and send. Needs no account and no network; a
+proxy that already runs is not touched.
+
+Examples:
+  codex-plus bench
+  codex-plus bench --json | jq '.turns[] | {kind, added: .targets[1].added_p50_us}'")]
+pub(crate) struct BenchArgs {
+    /// How long to measure, in seconds
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    pub(crate) seconds: u16,
+    /// Leave your settings and hooks out: only the carrying is measured
+    #[arg(long)]
+    pub(crate) no_hooks: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -79,6 +79,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "how long live streams may finish on stop, such as 10s",
     ),
     setting(
+        "CODEX_PLUS_KEEP_HISTORY",
+        "keep_history",
+        "false: keep no file of what was changed in conversations",
+    ),
+    setting(
         "CODEX_PLUS_LOG_LEVEL",
         "log.level",
         "error, warn, info, debug or trace",

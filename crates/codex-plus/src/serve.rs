@@ -14,6 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::daemon::{self, Door, Instance, Leash, Lock, Locked, StateDir, Taken};
 use crate::environment::Environment;
+use crate::hook_metrics::HookMetrics;
 use crate::log::{self, ExchangeLog, Pipe, Rotating, Sinks, SlowLimit};
 use crate::otlp::{self, Beside, Otlp};
 use crate::output::{self, Exit, Paint};
@@ -151,6 +152,9 @@ async fn run(
     let upkeep = tokio::spawn(Arc::clone(&engine).keep());
     warm_up(&engine).await;
     proxy.metrics().add(Arc::new(pipe));
+    proxy
+        .metrics()
+        .add(Arc::new(HookMetrics(Arc::clone(&engine))));
     let _last_export = export(otlp, &proxy)?;
     let instance = Instance::of(&proxy, env, &loaded, launch.flags, launch.service);
     // Signals are ours before anyone can know our pid.

@@ -32,6 +32,12 @@ pub struct HookStats {
     pub max_us: u64,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// All runs together, in microseconds.
+    pub sum_us: u64,
+    /// Runs by how long they took: those of at least `2^n` microseconds, and less than twice that,
+    /// at place `n`.
+    #[serde(skip)]
+    pub doublings: Vec<u64>,
 }
 
 /// The record of all hooks.
@@ -46,6 +52,7 @@ struct Record {
     failures: u64,
     slow: u64,
     max: u64,
+    sum: u64,
     buckets: Vec<u32>,
     last_error: Option<String>,
 }
@@ -57,6 +64,7 @@ impl Default for Record {
             failures: 0,
             slow: 0,
             max: 0,
+            sum: 0,
             buckets: vec![0; STEPS * DOUBLINGS],
             last_error: None,
         }
@@ -79,6 +87,7 @@ impl Stats {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         record.runs += 1;
         record.max = record.max.max(micros);
+        record.sum = record.sum.saturating_add(micros);
         if let Some(count) = record.buckets.get_mut(bucket(micros)) {
             *count = count.saturating_add(1);
         }
@@ -106,12 +115,21 @@ impl Stats {
                 p99_us: record.quantile(99),
                 max_us: record.max,
                 last_error: record.last_error.clone(),
+                sum_us: record.sum,
+                doublings: record.doublings(),
             })
             .collect()
     }
 }
 
 impl Record {
+    fn doublings(&self) -> Vec<u64> {
+        let steps = self.buckets.chunks(STEPS);
+        steps
+            .map(|steps| steps.iter().map(|count| u64::from(*count)).sum())
+            .collect()
+    }
+
     fn quantile(&self, percent: u64) -> u64 {
         let total: u64 = self.buckets.iter().map(|count| u64::from(*count)).sum();
         let rank = (total * percent).div_ceil(100);
@@ -159,6 +177,11 @@ mod tests {
                 prop_assert!(told >= exact && told <= exact + exact / 4 + 1, "{told} for {exact}");
             }
             prop_assert_eq!(told.max_us, times[times.len() - 1]);
+            prop_assert_eq!(told.sum_us, times.iter().sum::<u64>());
+            for (n, count) in told.doublings.iter().enumerate() {
+                let within = times.iter().filter(|time| time.ilog2() as usize == n).count();
+                prop_assert_eq!(*count, within as u64);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! One file a command; each says how it ended.
 
+mod bench;
 mod codex;
 mod completions;
 mod config;
@@ -70,6 +71,7 @@ fn dispatch(command: Command, env: &Environment) -> anyhow::Result<Exit> {
         Command::ShellInit { shell } => shell_init::shell_init(shell),
         Command::StandIn(args) => stand_in::stand_in(&args),
         Command::Demo => demo::demo(),
+        Command::Bench(args) => bench::bench(env, &args),
     }
 }
 

@@ -146,19 +146,21 @@ fn variables(env: &Environment) -> Result<Vec<Assignment>, SettingsError> {
         if key == "otlp.endpoint" && !otlp::is_usable(text) {
             continue;
         }
-        let value = match key {
-            "passthrough" | "websocket" | "tls.allow_plain_http" => toml::Value::Boolean(
-                boolean(text)
-                    .ok_or_else(|| fail(format!("{key} = {text:?} is neither true nor false")))?,
-            ),
-            "tls.ca_files" => toml::Value::Array(
-                std::env::split_paths(text)
-                    .map(|path| env.cwd.join(path).to_string_lossy().into_owned().into())
-                    .collect(),
-            ),
-            "listen" => listen(text),
-            _ => toml::Value::String(text.to_owned()),
-        };
+        let value =
+            match key {
+                "passthrough" | "websocket" | "keep_history" | "tls.allow_plain_http" => {
+                    toml::Value::Boolean(boolean(text).ok_or_else(|| {
+                        fail(format!("{key} = {text:?} is neither true nor false"))
+                    })?)
+                }
+                "tls.ca_files" => toml::Value::Array(
+                    std::env::split_paths(text)
+                        .map(|path| env.cwd.join(path).to_string_lossy().into_owned().into())
+                        .collect(),
+                ),
+                "listen" => listen(text),
+                _ => toml::Value::String(text.to_owned()),
+            };
         found.push(Assignment {
             key: key.to_owned(),
             value,

@@ -6,10 +6,28 @@ use std::sync::Arc;
 use codex_plus_project::settings::{HookHandler, Owner};
 use serde_json::{Map, Value, json};
 
-use super::{Book, Engine};
+use super::{Book, Engine, lock};
 use crate::stats::HookStats;
 
 impl Engine {
+    /// The Python workers of all projects: processes now, calls in flight, processes started.
+    pub fn workers(&self) -> (usize, usize, u64) {
+        // Cloned, so that nobody who asks for a book waits for the pools.
+        let books: Vec<Arc<Book>> = lock(&self.books)
+            .books
+            .values()
+            .map(|(book, _)| Arc::clone(book))
+            .collect();
+        let pools = books.iter().map(|book| book.pool.status());
+        pools.fold((0, 0, 0), |(processes, calls, started), pool| {
+            (
+                processes + pool.workers.len(),
+                calls + pool.in_flight,
+                started + pool.started,
+            )
+        })
+    }
+
     /// Everything about the hooks of a book, as JSON.
     pub fn describe(&self, book: &Arc<Book>) -> Value {
         let runs: BTreeMap<String, HookStats> = self

@@ -179,6 +179,27 @@ impl Inspection<'_> {
         Ok(())
     }
 
+    /// Puts items before all others that the upstream has not been told, though the client thinks
+    /// so. They are history: nobody changes them.
+    ///
+    /// # Errors
+    /// [`AmendError`]; nothing is changed then.
+    pub(crate) fn precede(&mut self, items: &[Bytes]) -> Result<(), AmendError> {
+        let body = self.body.as_mut().ok_or(AmendError::Missing)?;
+        body.commit()?;
+        let first = body.items().first().filter(|item| !item.is_plain());
+        let at = first.ok_or(AmendError::Missing)?.span().start;
+        let mut edited = body.clone();
+        for item in items {
+            edited.insert(at, [&item[..], b","].concat())?;
+        }
+        edited.commit()?;
+        *body = edited;
+        self.slots.splice(0..0, items.iter().map(|_| Slot::ours()));
+        self.read_turn();
+        Ok(())
+    }
+
     /// The item of the client's own at or before a place: what stands between is ours.
     pub fn own_before(&self, index: usize) -> Option<usize> {
         let slots = self.slots.get(..=index)?;

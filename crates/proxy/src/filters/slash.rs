@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use codex_plus_project::commands::{Commands, Invocation};
 use codex_plus_wire::patch::{Patch, PatchOp};
 use codex_plus_wire::request::RequestBody;
@@ -20,8 +21,10 @@ use crate::reply::Reply;
 
 /// How the commands that are answered here begin.
 const OWN: &str = "plus:";
-/// Answers of ours whose place in a conversation is remembered.
+/// Answers of ours whose place in a conversation is remembered, and how much of what was said before
+/// them, in bytes.
 const MOST_ANSWERS: usize = 1_024;
+const MOST_SAID: usize = 32 << 20;
 
 /// What gives an answer, for a working directory. Runs where waiting is allowed.
 pub type Answer = dyn Fn(Option<&Path>) -> String + Send + Sync;
@@ -154,20 +157,40 @@ struct Gap {
     answer: String,
     /// The response before it.
     before: Option<String>,
+    /// Without one: all that was said before, which the upstream has not heard.
+    said: Vec<Bytes>,
+}
+
+impl Gap {
+    fn weight(&self) -> usize {
+        self.said.iter().map(Bytes::len).sum()
+    }
 }
 
 impl Answered {
     fn remember(&self, request: &Inspection<'_>) {
         let before = request.body.as_ref();
         let before = before.and_then(|body| Some(body.previous_response_id()?.into_owned()));
-        let mut gaps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if gaps.len() >= MOST_ANSWERS {
-            gaps.pop_front();
-        }
-        gaps.push_back(Gap {
+        let prompt = request.turn.prompt.as_ref().map(|prompt| prompt.item);
+        let items = request.items().iter().enumerate();
+        let said = items
+            .filter(|(index, item)| Some(*index) != prompt && !item.is_plain())
+            .map(|(_, item)| Bytes::copy_from_slice(item.raw()));
+        let gap = Gap {
             answer: Reply::response_id(request.exchange),
+            said: if before.is_none() {
+                said.collect()
+            } else {
+                Vec::new()
+            },
             before,
-        });
+        };
+        let mut gaps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gaps.push_back(gap);
+        let mut weight: usize = gaps.iter().map(Gap::weight).sum();
+        while gaps.len() > MOST_ANSWERS || (weight > MOST_SAID && gaps.len() > 1) {
+            weight -= gaps.pop_front().map_or(0, |oldest| oldest.weight());
+        }
     }
 
     /// Lets a request that goes on from an answer of ours go on from what came before it.
@@ -176,10 +199,10 @@ impl Answered {
         let Some(previous) = previous.and_then(RequestBody::previous_response_id) else {
             return;
         };
-        let before = {
+        let (before, said) = {
             let gaps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match gaps.iter().rfind(|gap| gap.answer == previous) {
-                Some(gap) => gap.before.clone(),
+                Some(gap) => (gap.before.clone(), gap.said.clone()),
                 None => return,
             }
         };
@@ -189,10 +212,13 @@ impl Answered {
             None => Patch {
                 op: PatchOp::Remove,
                 path,
-                value: bytes::Bytes::new(),
+                value: Bytes::new(),
             },
         };
-        if let Err(error) = request.set_field(&edit) {
+        let passed = request
+            .precede(&said)
+            .and_then(|()| request.set_field(&edit));
+        if let Err(error) = passed {
             tracing::warn!(exchange = request.exchange, %error, "the request goes on from an answer of ours");
         }
     }

@@ -210,3 +210,44 @@ async fn a_connection_goes_on_from_before_an_answer_of_ours() {
     assert_eq!(asked[1]["previous_response_id"], upstreams);
     assert!(!asked[1].to_string().contains("plus:hello"));
 }
+
+/// A client that lost its chain, by a block or a reconnect, tells all in the very request that is
+/// answered here; what it says next goes on from an answer that the provider never gave.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_before_an_answer_of_ours_is_not_lost() {
+    let commands = Commands::new(&commands::Config::default(), None, Arc::new(TrustNone));
+    let built_in = BuiltIn {
+        name: "hello",
+        description: "says hello",
+        answer: Arc::new(|_| "Hello from here.".to_owned()),
+    };
+    let filter: Arc<dyn Filter> = Arc::new(SlashFilter::new(commands, vec![built_in]));
+    let way = Way::with(vec![filter], |_| {}).await;
+    let mut socket = connect(&way).await;
+    let prompt = |id: &str, text: &str| {
+        json!({"id": id, "type": "message", "role": "user",
+            "content": [{"type": "input_text", "text": text}]})
+    };
+    let rules = json!({"type": "message", "role": "developer", "content": "rules"});
+    let answer = json!({"id": "out", "type": "message", "role": "assistant",
+        "content": [{"type": "output_text", "text": "hello"}]});
+    let mut message = json!({"type": "response.create", "model": "m",
+        "input": [rules, prompt("m0", "hi"), answer, prompt("m1", "/plus:hello")]});
+    for id in ["m2", "m3"] {
+        let told = say(&mut socket, &message).await;
+        assert_eq!(texts(&told).pop().unwrap(), "Hello from here.");
+        message["previous_response_id"] = told.last().unwrap()["response"]["id"].clone();
+        let text = if id == "m2" { "/plus:hello" } else { "go on" };
+        message["input"] = json!([prompt(id, text)]);
+    }
+    say(&mut socket, &message).await;
+    let received = way.stand_in.received();
+    let told: Vec<&Value> = received
+        .iter()
+        .filter_map(|one| one.json.as_ref())
+        .collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0].get("previous_response_id"), None);
+    let expected = json!([rules, prompt("m0", "hi"), answer, prompt("m3", "go on")]);
+    assert_eq!(told[0]["input"], expected);
+}

@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: ./run_tests.sh [all | unit | e2e | python | soak | install | NAME...]
+Usage: ./run_tests.sh [all | unit | e2e | python | soak | install | fuzz SECONDS | NAME...]
 
   all      every suite (the default)
   unit     the crates by themselves
@@ -14,6 +14,7 @@ Usage: ./run_tests.sh [all | unit | e2e | python | soak | install | NAME...]
   soak     the long soak: 1,000,000 requests, 20,000 streams, 2,000 hook runs, 5 restarts, on an
            optimised build; the short one is among the suites
   install  only installs what the tests need
+  fuzz     the fuzz targets, for SECONDS each with new cases; without SECONDS the fixed ones
   NAME...  suites of tests/ by name, such as: ./run_tests.sh codex_cli sdk
 
 What is missing is installed: the C compiler, curl, Python, Node and lsof from the system's packages,
@@ -249,6 +250,13 @@ case "${1:-all}" in
   unit)
     run_rust --workspace --exclude codex-plus
     run_rust -p codex-plus --bins
+    ;;
+  fuzz)
+    if [ -n "${2:-}" ]; then
+      case "$2" in *[!0-9]*) fail "SECONDS is a number, not '$2'" 2 ;; esac
+      export CODEX_PLUS_FUZZ_SECONDS="$2"
+    fi
+    run_suites fuzz
     ;;
   # One list of words on purpose.
   # shellcheck disable=SC2046

@@ -1,20 +1,6 @@
-//! The body of a command file is the end of its text, and no line runs that is not permitted.
 #![no_main]
 
-use codex_plus_project::commands::{AllowedTools, Body, Frontmatter};
-use libfuzzer_sys::fuzz_target;
+#[path = "../laws/command_file.rs"]
+mod command_file;
 
-fuzz_target!(|text: &str| {
-    let (head, body) = Frontmatter::split(text);
-    assert!(text.ends_with(body));
-    let parsed = Body::parse(body);
-    assert_eq!(parsed, Body::parse(body));
-    assert!(!parsed.runs_shell() || body.contains("!`"));
-    if head == Frontmatter::default() {
-        assert!(!head.allowed_tools.permits_shell(body));
-    }
-    let tools = AllowedTools::parse("Bash(git:*)");
-    if tools.permits_shell(body) {
-        assert!(body.trim_start().trim_start_matches([';', '&', '|', '\n']).trim_start().starts_with("git"));
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| command_file::check(data));

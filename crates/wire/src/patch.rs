@@ -93,6 +93,8 @@ impl From<Malformed> for PatchError {
 /// # Errors
 /// [`PatchError`] for the first edit that cannot be made; nothing is changed then.
 pub fn apply(document: &Bytes, edits: &[Patch]) -> Result<Bytes, PatchError> {
+    // The scanner minds the structure only: a string of other bytes is not JSON either.
+    std::str::from_utf8(document).map_err(|_| PatchError::NotJson)?;
     let mut document = document.clone();
     for edit in edits {
         let whole = whole(&document)?;

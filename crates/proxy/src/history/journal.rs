@@ -46,7 +46,7 @@ struct Edit {
 }
 
 /// What a line says: that something was done to an item, or that it is forgotten.
-pub(super) type Entry = (ItemKey, Option<Amendment>);
+pub type Entry = (ItemKey, Option<Amendment>);
 
 /// Writes entries behind each other.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Journal {
 fn write(path: &Path, mut file: File, mut written: u64, most: u64, entries: &Receiver<Entry>) {
     let mut broken = false;
     for entry in entries {
-        let line = line(&entry);
+        let line = write_line(&entry);
         written += line.len() as u64;
         if broken || written > most {
             continue;
@@ -112,7 +112,7 @@ fn rewrite(path: &Path, entries: &[Entry]) -> io::Result<File> {
     let _ = std::fs::remove_file(&draft);
     let mut file = open(&draft, true)?;
     for entry in entries {
-        file.write_all(&line(entry))?;
+        file.write_all(&write_line(entry))?;
     }
     std::fs::rename(&draft, path)?;
     Ok(file)
@@ -147,7 +147,7 @@ fn read(path: &Path, limit: usize) -> io::Result<Vec<Entry>> {
     let mut reader = BufReader::new(io::Read::take(file, limit as u64 * 8));
     let (mut entries, mut text) = (Vec::new(), Vec::new());
     while reader.read_until(b'\n', &mut text)? > 0 {
-        entries.extend(parse(&text));
+        entries.extend(read_line(&text));
         text.clear();
     }
     Ok(entries)
@@ -157,7 +157,8 @@ fn raw(json: &Bytes) -> Option<Box<RawValue>> {
     RawValue::from_string(String::from_utf8(json.to_vec()).ok()?).ok()
 }
 
-fn line((key, amendment): &Entry) -> Vec<u8> {
+/// The line of `history.jsonl` that says this; empty when it cannot be said in one line.
+pub fn write_line((key, amendment): &Entry) -> Vec<u8> {
     let empty = Amendment::default();
     let amendment_or_empty = amendment.as_ref().unwrap_or(&empty);
     let edits = amendment_or_empty.edits.iter().map(|edit| Edit {
@@ -182,7 +183,8 @@ fn line((key, amendment): &Entry) -> Vec<u8> {
     text
 }
 
-fn parse(text: &[u8]) -> Option<Entry> {
+/// What a line of `history.jsonl` says; none when it cannot be read.
+pub fn read_line(text: &[u8]) -> Option<Entry> {
     let line: Line = serde_json::from_slice(text).ok()?;
     let key = ItemKey::from_hex(&line.key)?;
     if line.forgotten {
@@ -256,7 +258,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = ItemKey::of_id("a");
         let mut text = b"{\"key\":\"zz\"}\nnot json\n\xff\xff\n".to_vec();
-        text.extend(line(&(key, Some(amendment("kept")))));
+        text.extend(write_line(&(key, Some(amendment("kept")))));
         text.extend_from_slice(b"{\"key\":\"00");
         std::fs::write(file_in(folder.path()), text).unwrap();
         let history = History::kept_in(folder.path(), 1 << 20);

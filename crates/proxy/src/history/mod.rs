@@ -13,6 +13,7 @@ mod memory;
 mod replay;
 
 pub use amendment::Amendment;
+pub use journal::{Entry, read_line, write_line};
 pub use key::ItemKey;
 pub use memory::History;
 pub(crate) use replay::{Slot, SlotState, remove, replay, write};

@@ -242,3 +242,11 @@ fn edits_in_order_mean_what_the_ones_before_left() {
         r#"{"input":[7]}"#
     );
 }
+
+/// The scanner alone would let these bytes pass within a string.
+#[test]
+fn a_document_that_is_not_utf8_is_not_edited() {
+    let document = Bytes::from_static(b"{\"a\":\"\xbd\"}");
+    let edit = Patch::set(vec!["b".into()], "1");
+    assert_eq!(apply(&document, &[edit]), Err(PatchError::NotJson));
+}

@@ -188,7 +188,12 @@ async fn run(
     }
     let drained = succession(proxy, state, lock, leash, shutdown).await?;
     upkeep.abort();
-    engine.stop().await;
+    if drained.handed_over {
+        // The sessions go on in the process that took over.
+        engine.close();
+    } else {
+        engine.stop().await;
+    }
     tracing::info!(target: "codex-plus", cut = drained.cut, "stopped");
     Ok(drained)
 }

@@ -111,6 +111,8 @@ pub enum StartError {
 pub struct Drained {
     /// Connections still busy at the drain limit, and closed then.
     pub cut: usize,
+    /// Another process had taken over, and goes on with the clients' sessions.
+    pub handed_over: bool,
 }
 
 impl Proxy {
@@ -274,7 +276,8 @@ impl Proxy {
             }, if *control.phase.borrow() < Phase::Stopping => false,
         };
         let cut = if drained { 0 } else { line.open_connections() };
+        let handed_over = *control.phase.borrow() == Phase::HandedOver;
         workers.end();
-        Ok(Drained { cut })
+        Ok(Drained { cut, handed_over })
     }
 }

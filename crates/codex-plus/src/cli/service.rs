@@ -15,7 +15,7 @@ pub(crate) enum ServiceCommand {
     Install(ServiceInstallArgs),
     /// End the service and remove its files
     Uninstall(ServiceArgs),
-    /// Tell whether the service is installed, and whether its files are as they would be written now
+    /// Tell whether the service is installed, and which files it has
     Status(ServiceArgs),
 }
 

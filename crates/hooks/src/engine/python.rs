@@ -79,8 +79,8 @@ impl Engine {
             .cloned()
     }
 
-    /// Ends every Python worker.
-    pub(super) fn close_pools(&self) {
+    /// Ends every Python worker; what they run fails.
+    pub fn close(&self) {
         let books: Vec<Arc<Book>> = lock(&self.books)
             .books
             .values()

@@ -152,6 +152,6 @@ impl Engine {
                 "some SessionEnd hooks were not run: the ones before them took too long"
             );
         }
-        self.close_pools();
+        self.close();
     }
 }

@@ -10,8 +10,9 @@ use codex_plus_wire::turn::Turn;
 use http::request::Parts;
 use http::{Method, header};
 
+use super::memory::Memory;
 use crate::chain::{Interest, Reads};
-use crate::headers::METADATA_HEADER;
+use crate::headers::{METADATA_HEADER, THREAD_HEADER};
 
 /// The last words of the paths that carry conversations.
 const CONVERSATIONS: [&str; 5] = [
@@ -40,7 +41,7 @@ const FAILURES: EventKinds = EventKinds::EMPTY
     .with(EventKind::Failed)
     .with(EventKind::Error);
 
-pub(super) fn of(engine: &Engine, head: &Parts) -> Interest {
+pub(super) fn of(engine: &Engine, memory: &Memory, head: &Parts) -> Interest {
     if !engine.is_enabled() || !is_conversation(head) {
         return Interest::default();
     }
@@ -64,19 +65,22 @@ pub(super) fn of(engine: &Engine, head: &Parts) -> Interest {
             None => read(None),
         };
     };
+    let thread = head.headers.get(&THREAD_HEADER);
+    let known = thread.and_then(|thread| memory.cwd(thread.to_str().ok()?));
+    let Some(cwd) = known else {
+        // Codex names the roots of repositories in the head, and where in them it works only in
+        // the body: so the first request of a conversation is read.
+        return everything;
+    };
     let metadata = metadata.to_str().ok();
     let workspaces = Turn::from_head(metadata, None).metadata.workspaces;
-    if workspaces.is_empty() {
-        // Codex names no folder outside of git, except in the body.
-        return everything;
-    }
-    let interests = workspaces
-        .iter()
-        .map(|folder| read(Some(Path::new(folder))));
-    interests.fold(Interest::default(), |all, one| Interest {
-        request: all.request.max(one.request),
-        events: all.events.union(one.events),
-    })
+    let folders = workspaces.iter().map(Path::new).chain([cwd.as_path()]);
+    folders
+        .map(|folder| read(Some(folder)))
+        .fold(Interest::default(), |all, one| Interest {
+            request: all.request.max(one.request),
+            events: all.events.union(one.events),
+        })
 }
 
 /// The events of an answer that some hook of a book is for.
@@ -116,4 +120,47 @@ fn is_conversation(head: &Parts) -> bool {
     let known = last.is_some_and(|last| CONVERSATIONS.contains(&last));
     let upgrade = head.method == Method::GET && head.headers.contains_key(header::UPGRADE);
     known && (head.method == Method::POST || upgrade)
+}
+
+#[cfg(test)]
+mod tests {
+    use codex_plus_hooks::config::Config;
+    use codex_plus_hooks::engine::Places;
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn hooks_of_a_folder_within_a_repository_are_not_slipped_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let within = root.join("within");
+        std::fs::create_dir_all(within.join(".codexplus/hooks")).unwrap();
+        std::fs::create_dir(root.join(".git")).unwrap();
+        let hook = "---\nname: h\n---\nfrom codex_plus.hooks import Hook\nclass H(Hook): pass\n";
+        std::fs::write(within.join(".codexplus/hooks/h.py"), hook).unwrap();
+        let places = Places {
+            state: folder.path().to_owned(),
+            home: None,
+            start: Some(within.clone()),
+        };
+        let engine = Engine::new(Config::default(), places);
+        engine.trust_start().unwrap();
+        assert!(engine.open(Some(&root)).is_empty());
+        assert!(!engine.open(Some(&within)).is_empty());
+        let memory = Memory::default();
+        let asks = |thread: &str| {
+            let metadata = serde_json::json!({"workspaces": {root.to_str().unwrap(): {}}});
+            let request = Request::post("/v1/responses")
+                .header("x-codex-turn-metadata", metadata.to_string())
+                .header("thread-id", thread);
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            of(&engine, &memory, &head).request
+        };
+        assert_eq!(asks("one"), Reads::Body, "not known yet");
+        memory.works_in("one", &within);
+        assert_eq!(asks("one"), Reads::Body);
+        memory.works_in("two", &root);
+        assert_eq!(asks("two"), Reads::Nothing);
+    }
 }

@@ -1,6 +1,7 @@
 //! What hooks were told of already, in bounded memory.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
@@ -27,6 +28,7 @@ pub(super) struct Memory {
     calls: Recent<KnownCall>,
     outputs: Recent<()>,
     subagents: Recent<()>,
+    folders: Recent<PathBuf>,
 }
 
 impl Memory {
@@ -46,6 +48,16 @@ impl Memory {
     /// A tool's output is on its way; true when it is the first time.
     pub(super) fn is_new_output(&self, call_id: &str) -> bool {
         self.outputs.put(call_id, ())
+    }
+
+    /// A conversation's client works there.
+    pub(super) fn works_in(&self, thread: &str, cwd: &Path) {
+        self.folders.put(thread, cwd.to_owned());
+    }
+
+    /// Where a conversation's client works, when it was read before.
+    pub(super) fn cwd(&self, thread: &str) -> Option<PathBuf> {
+        self.folders.get(thread)
     }
 
     /// A sub-agent's conversation was seen; true when it is the first time.

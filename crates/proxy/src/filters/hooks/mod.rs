@@ -24,6 +24,7 @@ use codex_plus_hooks::engine::Engine;
 use http::request::Parts;
 
 use crate::chain::{Filter, Interest, Verdict};
+use crate::headers::THREAD_HEADER;
 use crate::inspection::Inspection;
 use crate::listeners::{BoxFuture, EventFilter};
 use answer::Hearing;
@@ -52,11 +53,17 @@ impl Filter for Hooks {
     }
 
     fn interest(&self, head: &Parts) -> Interest {
-        interest::of(&self.engine, head)
+        interest::of(&self.engine, &self.memory, head)
     }
 
     fn request<'a>(&'a self, request: &'a mut Inspection<'_>) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
+            if let (Some(cwd), Some(thread)) =
+                (request.cwd(), request.head.headers.get(&THREAD_HEADER))
+                && let Ok(thread) = thread.to_str()
+            {
+                self.memory.works_in(thread, cwd);
+            }
             let book = self.engine.book(request.cwd()).await;
             if book.is_empty() {
                 return Verdict::Continue;

@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use codex_plus_hooks::set::Withheld;
+use codex_plus_hooks::set::{Trusted, Withheld};
 use codex_plus_hooks::trust::{ItemKind, Standing, TrustError};
 use serde_json::json;
 use support::{Place, input, prompt, write};
@@ -210,4 +210,18 @@ fn two_at_once_do_not_lose_each_other() {
         let inventory = place.inventory();
         assert!(inventory.is_trusted(&store.pins(&inventory).unwrap()));
     }
+}
+
+#[test]
+fn copies_are_not_put_behind_a_link() {
+    let place = place("check.sh");
+    place.trust();
+    let elsewhere = place.home.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, place.state.join("trusted")).unwrap();
+    let inventory = place.inventory();
+    let pins = place.store().pins(&inventory).unwrap();
+    let refused = Trusted::of(&inventory, pins, &place.state).unwrap_err();
+    assert!(refused.to_string().contains("is a link"), "{refused}");
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }

@@ -27,7 +27,15 @@ impl Snapshot {
             let _ = write!(manifest, "\n{} {name}", Digest::of(content));
         }
         let name = Digest::of(manifest.as_bytes()).to_string();
-        let folder = state_folder.join("trusted").join(name);
+        let base = state_folder.join("trusted");
+        if std::fs::symlink_metadata(&base).is_ok_and(|meta| meta.is_symlink()) {
+            // Whoever can put a link here could have other files run than the trusted ones.
+            return Err(io::Error::other(format!(
+                "{} is a link; remove it",
+                base.display()
+            )));
+        }
+        let folder = base.join(name);
         let mut files = Vec::new();
         for (name, content) in inventory.trusted_files(pins) {
             let inside = PathBuf::from(name);

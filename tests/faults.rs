@@ -9,6 +9,8 @@
 mod answers;
 #[path = "faults/cuts.rs"]
 mod cuts;
+#[path = "faults/nonsense.rs"]
+mod nonsense;
 #[path = "faults/secrets.rs"]
 mod secrets;
 mod support;

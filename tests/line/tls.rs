@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::support::peer::{Peer, get, post};
 use crate::support::proxy::Proxy;
-use crate::support::secure::secure;
+use crate::support::secure::{secure, until_year};
 use crate::support::upstream::nobody;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,10 +53,12 @@ async fn an_untrusted_certificate_is_a_clear_502() {
     let trusted = secure(&["localhost"], &[]).await;
     // Known, but for another name.
     let other = secure(&["other.example"], &[]).await;
+    let ended = until_year(2020, &["localhost"], &[]).await;
     let unknown = format!("https://localhost:{}/v1", trusted.port);
     let proxies = [
         Proxy::before(&unknown),
         other.proxy(&format!("localhost:{}", other.port), &[]),
+        ended.proxy(&format!("localhost:{}", ended.port), &[]),
     ];
     for proxy in proxies {
         let (head, body) = get(proxy.address, "/v1/models").await;
@@ -69,6 +71,7 @@ async fn an_untrusted_certificate_is_a_clear_502() {
     }
     assert_eq!(trusted.stand_in.received_count(), 0);
     assert_eq!(other.stand_in.received_count(), 0);
+    assert_eq!(ended.stand_in.received_count(), 0);
 }
 
 /// A proxy that knows CONNECT only; it writes down the targets and leads them all to `port`.

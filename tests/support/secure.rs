@@ -20,6 +20,11 @@ pub(crate) struct Secure {
 
 /// `names` are host names or addresses the certificate is for.
 pub(crate) async fn secure(names: &[&str], protocols: &[&str]) -> Secure {
+    until_year(4096, names, protocols).await
+}
+
+/// The same with a certificate that ends with a year's first day.
+pub(crate) async fn until_year(year: i32, names: &[&str], protocols: &[&str]) -> Secure {
     let stand_in = StandIn::start(Config::default()).await.unwrap();
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -27,10 +32,9 @@ pub(crate) async fn secure(names: &[&str], protocols: &[&str]) -> Secure {
     let authority = rcgen::CertifiedIssuer::self_signed(authority, authority_key).unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    let certificate = rcgen::CertificateParams::new(names)
-        .unwrap()
-        .signed_by(&key, &authority)
-        .unwrap();
+    let mut certificate = rcgen::CertificateParams::new(names).unwrap();
+    certificate.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let certificate = certificate.signed_by(&key, &authority).unwrap();
 
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)

@@ -50,7 +50,10 @@ async fn the_clients_close_code_reaches_the_upstream_and_is_answered() {
 async fn the_upstreams_close_code_and_reason_reach_the_client() {
     let stand_in = StandIn::start(Config::default()).await.unwrap();
     let proxy = Proxy::before(stand_in.base_url());
-    for (code, reason) in [(1000, ""), (1012, "restart"), (4001, "too many")] {
+    // Every code that may be sent (RFC 6455, 7.4), and both ends of the free ranges.
+    let codes = (1000..=1014).filter(|code| !(1004..=1006).contains(code));
+    let codes = codes.chain([3000, 3999, 4000, 4001, 4999]);
+    for (code, reason) in codes.zip(["", "restart", "too many"].into_iter().cycle()) {
         stand_in.push(Answer {
             reply: Reply::Close {
                 code,

@@ -58,8 +58,7 @@ pub(super) fn of(engine: &Engine, memory: &Memory, head: &Parts) -> Interest {
         },
     };
     let Some(metadata) = head.headers.get(&METADATA_HEADER) else {
-        // Where the client works may stand in the body all the same, but clients that say so are
-        // rare, and their folder is then the one they were seen with first.
+        // Another client than Codex: it works where its header says, or else in the start folder.
         return match head.headers.get("x-working-directory") {
             Some(cwd) => read(cwd.to_str().ok().map(Path::new)),
             None => read(None),

@@ -35,6 +35,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     // Measures from outside: what it shared with the line would hide the line's cost.
     ("codex-plus-bench", &[]),
+    // Counts the inner parts, so it links them.
+    (
+        "codex-plus-micro",
+        &["codex-plus-bench", "codex-plus-hooks", "codex-plus-wire"],
+    ),
 ];
 const LONGEST_FILE: usize = 400;
 const VAGUE_NAMES: &[&str] = &[
@@ -65,6 +70,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 fn manifests() -> BTreeMap<String, toml::Table> {
     let mut found = files(&root().join("crates"), "Cargo.toml");
     found.push(root().join("benches/Cargo.toml"));
+    found.push(root().join("benches/micro/Cargo.toml"));
     found
         .iter()
         .map(|path| {

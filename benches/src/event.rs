@@ -16,7 +16,11 @@ pub fn now() -> u64 {
 
 /// A delta of text, stamped with the present.
 pub fn delta(sequence: u64) -> String {
-    let stamp = now();
+    delta_at(sequence, now())
+}
+
+/// A delta of text, stamped with a time.
+pub fn delta_at(sequence: u64, stamp: u64) -> String {
     format!(
         r#"{{"type":"response.output_text.delta","sequence_number":{sequence},"item_id":"msg_1","output_index":0,"content_index":0,"delta":" words","obfuscation":"{stamp:0DIGITS$}"}}"#
     )

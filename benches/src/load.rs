@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use bytes::Bytes;
 use codex_plus_bench::http::Connection;
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
+
+use crate::request::Ask;
 
 /// Latencies in nanoseconds, up to two minutes, to three digits.
 pub(crate) type Latencies = Histogram<u64>;
@@ -75,19 +76,20 @@ pub(crate) async fn connect(address: SocketAddr, count: usize) -> anyhow::Result
 /// Each connection asks again as soon as it was answered.
 pub(crate) async fn closed(
     connections: Vec<Connection>,
-    request: &Bytes,
+    request: &Ask,
     span: Duration,
 ) -> anyhow::Result<(Slice, Vec<Connection>)> {
     let began = Instant::now();
     let until = began + span;
     let mut tasks = JoinSet::new();
     for mut connection in connections {
-        let request = request.clone();
+        let mut request = request.clone();
         tasks.spawn(async move {
             let mut latency = latencies();
             loop {
+                let bytes = request.renewed()?;
                 let asked = Instant::now();
-                let answer = connection.exchange(&request).await?;
+                let answer = connection.exchange(bytes).await?;
                 if answer.status != 200 {
                     bail!("a target answered {}", answer.status);
                 }
@@ -119,7 +121,7 @@ pub(crate) async fn closed(
 /// not when a connection was free for it: a target that stalls pays for everyone who waited.
 pub(crate) async fn open(
     connections: Vec<Connection>,
-    request: &Bytes,
+    request: &Ask,
     rate: u32,
     span: Duration,
 ) -> anyhow::Result<Slice> {
@@ -128,7 +130,7 @@ pub(crate) async fn open(
     let next = Arc::new(Mutex::new(0_u32));
     let mut tasks = JoinSet::new();
     for mut connection in connections {
-        let (request, next) = (request.clone(), Arc::clone(&next));
+        let (mut request, next) = (request.clone(), Arc::clone(&next));
         tasks.spawn(async move {
             let mut latency = latencies();
             loop {
@@ -148,7 +150,7 @@ pub(crate) async fn open(
                     tokio::time::sleep(early).await;
                 }
                 let since = if early.is_zero() { due } else { Instant::now() };
-                let answer = connection.exchange(&request).await?;
+                let answer = connection.exchange(request.renewed()?).await?;
                 if answer.status != 200 {
                     bail!("a target answered {}", answer.status);
                 }

@@ -12,6 +12,7 @@ macro_rules! say {
 mod load;
 mod process;
 mod report;
+mod repository;
 mod request;
 mod results;
 mod rows;
@@ -21,7 +22,7 @@ mod targets;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 
@@ -64,7 +65,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     process::descriptor_limit();
     if let Some(address) = arguments.against {
         let open = load::connect(address, arguments.connections).await?;
-        let request = request::post(1_000, "Say hello.");
+        let request = request::Ask::post(1_000, "Say hello.", "/");
         let (slice, _) =
             load::closed(open, &request, Duration::from_secs(arguments.seconds)).await?;
         say!("{:.0} requests/s", slice.rate());
@@ -82,13 +83,25 @@ async fn main() -> anyhow::Result<ExitCode> {
     let ground = Ground::prepare(programs, folder)?;
     let kept = PathBuf::from("target/bench/rows");
     let mut missed = false;
+    for only in &arguments.only {
+        anyhow::ensure!(
+            rows::NAMES.contains(&only.as_str()),
+            "there is no row {only:?}; the rows are: {}",
+            rows::NAMES.join(", ")
+        );
+    }
     for name in rows::NAMES {
         if !arguments.only.is_empty() && !arguments.only.iter().any(|only| only == name) {
             continue;
         }
         say!("== {name}");
-        let row = rows::measure(name, &ground, effort).await?;
+        let began = Instant::now();
+        let Some(row) = rows::measure(name, &ground, effort).await? else {
+            say!("  only in a full run");
+            continue;
+        };
         show(&row);
+        say!("  took {:.0} s", began.elapsed().as_secs_f64());
         row.keep(&kept)?;
         missed |= row.goals.iter().any(|goal| !goal.is_met());
     }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::load::{Latencies, latencies};
 use crate::process::Processes;
-use crate::request::{self, Framing};
+use crate::request::{self, Ask, Framing};
 
 /// How many streams, and how fast they speak.
 #[derive(Debug, Clone, Copy)]
@@ -51,20 +51,39 @@ struct Shared {
     figures: Mutex<(Latencies, Latencies)>,
 }
 
+/// What a stream begins with.
+enum Asking {
+    Post(Ask),
+    Handshake(Bytes),
+}
+
+impl Asking {
+    fn first(&mut self) -> std::io::Result<Bytes> {
+        Ok(match self {
+            Self::Post(ask) => Bytes::copy_from_slice(ask.renewed()?),
+            Self::Handshake(bytes) => bytes.clone(),
+        })
+    }
+}
+
 /// Streams opened each second.
-const RAMP: u64 = 2_500;
+const RAMP: u64 = 4_000;
 
 /// Opens the streams, times them, and waits for their ends.
 pub(crate) async fn run(
     address: SocketAddr,
     processes: &Processes,
     shape: Shape,
+    cwd: &str,
 ) -> anyhow::Result<Streamed> {
     let ramp = Duration::from_millis(shape.streams * 1_000 / RAMP + 200);
-    let margin = Duration::from_millis(1_500);
+    let margin = Duration::from_millis(800);
     let whole = u64::try_from((ramp + shape.window + margin).as_millis())?;
     let events = (whole / shape.every).max(2);
-    let request = request::stream(shape.framing, events, shape.every);
+    let mut asking = match shape.framing {
+        Framing::ServerSent => Asking::Post(Ask::stream(events, shape.every, cwd)),
+        Framing::WebSocket => Asking::Handshake(request::handshake(events, shape.every)),
+    };
     let shared = Arc::new(Shared {
         timing: AtomicBool::new(false),
         open: AtomicU64::new(0),
@@ -80,9 +99,10 @@ pub(crate) async fn run(
         }
         tasks.spawn(stream(
             address,
-            request.clone(),
+            asking.first()?,
             shape.framing,
             events,
+            cwd.to_owned(),
             Arc::clone(&shared),
         ));
     }
@@ -133,6 +153,7 @@ async fn stream(
     request: Bytes,
     framing: Framing,
     events: u64,
+    cwd: String,
     shared: Arc<Shared>,
 ) -> anyhow::Result<()> {
     let mut connection = Connection::open(address).await.context("cannot connect")?;
@@ -143,7 +164,7 @@ async fn stream(
         Framing::ServerSent => ensure!(status == 200, "answered {status}"),
         Framing::WebSocket => {
             ensure!(status == 101, "answered {status}");
-            connection.send(&request::message()).await?;
+            connection.send(&request::message(&cwd)).await?;
         }
     }
     let mut held = BytesMut::new();

@@ -2,7 +2,21 @@
 
 use std::io;
 
-/// What a request wants.
+/// What the answer is to be, when it is no stream.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// One JSON document.
+    #[default]
+    Document,
+    /// The stub's own counts.
+    Counts,
+    /// The request's body.
+    Mirror,
+    /// Nothing: it is the call of a hook.
+    Empty,
+}
+
+/// A request's head, as far as it matters here.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     /// Length of the head, in bytes.
@@ -11,8 +25,7 @@ pub(crate) struct Asked {
     pub(crate) chunked: bool,
     /// The key of a WebSocket upgrade.
     pub(crate) upgrade: Option<String>,
-    /// Asks for the stub's own counts.
-    pub(crate) counts: bool,
+    pub(crate) wanted: Wanted,
     /// Events wanted; 0 for one document.
     pub(crate) stream: u64,
     /// Milliseconds between two events.
@@ -38,10 +51,15 @@ impl Asked {
             .unwrap_or_default()
             .split_once('?')
             .unwrap_or((head.path.unwrap_or_default(), ""));
-        asked.counts = path == "/stub/counts";
+        asked.wanted = match path {
+            "/stub/counts" => Wanted::Counts,
+            "/stub/hook" => Wanted::Empty,
+            _ => Wanted::Document,
+        };
         for pair in query.split('&') {
             match pair.split_once('=') {
                 Some(("stream", value)) => asked.stream = value.parse().unwrap_or_default(),
+                Some(("mirror", _)) => asked.wanted = Wanted::Mirror,
                 Some(("every", value)) => asked.every = value.parse().unwrap_or(100).max(1),
                 _ => {}
             }

@@ -2,7 +2,7 @@
 //! its answer's first, so that a run measures what stands before it.
 //!
 //! The request's query says what is wanted: nothing for one JSON document, `stream=N&every=MS` for
-//! N events, MS milliseconds apart. A WebSocket upgrade with the same query streams so for every
+//! N events, MS milliseconds apart; `mirror=1` for the body it sent. A WebSocket upgrade with the same query streams so for every
 //! message it gets.
 
 mod asked;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, Wanted};
 use crate::conductor::{Conductor, Framing, Stream, write_event};
 
 /// What all connections share.
@@ -75,14 +75,23 @@ pub(crate) async fn connection(stub: &Stub, stream: TcpStream) -> io::Result<()>
         if let Some(key) = &asked.upgrade {
             return peer.converse(key, &asked).await;
         }
+        if asked.wanted == Wanted::Mirror {
+            peer.mirror(&asked).await?;
+            continue;
+        }
         peer.skip_body(&asked).await?;
         stub.requests.fetch_add(1, Ordering::Relaxed);
-        if asked.counts {
-            peer.counts().await?;
-        } else if asked.stream > 0 {
+        if asked.stream > 0 {
             peer.stream(&asked, Framing::ServerSent).await?;
-        } else {
-            peer.write(&document).await?;
+            continue;
+        }
+        match asked.wanted {
+            Wanted::Counts => peer.counts().await?,
+            Wanted::Empty => {
+                peer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                    .await?;
+            }
+            Wanted::Document | Wanted::Mirror => peer.write(&document).await?,
         }
     }
 }
@@ -139,6 +148,27 @@ impl Peer<'_> {
             self.held.reserve(left.min(256 << 10));
             self.read().await?;
         }
+    }
+
+    /// Answers with the body it got, so that a run can be sure of what went on.
+    async fn mirror(&mut self, asked: &Asked) -> io::Result<()> {
+        if asked.chunked {
+            while !self.held.ends_with(b"0\r\n\r\n") {
+                self.read().await?;
+            }
+        } else {
+            let length = usize::try_from(asked.length).map_err(io::Error::other)?;
+            while self.held.len() < length {
+                self.read().await?;
+            }
+        }
+        let body = self.held.split();
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n"
+        );
+        self.write(head.as_bytes()).await?;
+        self.write(&body).await
     }
 
     async fn counts(&self) -> io::Result<()> {

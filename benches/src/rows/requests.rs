@@ -1,20 +1,25 @@
 //! Requests with one answer: short ones at several widths, and long ones.
 
-use bytes::Bytes;
-
 use super::Effort;
 use crate::load::{self, Latencies, Slice, latencies, micros, whole};
-use crate::request;
+use crate::request::Ask;
 use crate::results::{Goal, Row, Table, median};
 use crate::targets::{Ground, Running, Target};
 
+/// What carries without reading.
 const LINE: &[Target] = &[
     Target::Direct,
     Target::Nginx,
     Target::Haproxy,
     Target::Floor,
     Target::Passthrough,
-    Target::Plain,
+];
+
+/// Long bodies, in bytes.
+pub(super) const SIZES: &[(usize, &str)] = &[
+    (100_000, "100 kB"),
+    (1_000_000, "1 MB"),
+    (10_000_000, "10 MB"),
 ];
 
 /// A target's turns, in order.
@@ -24,7 +29,7 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    fn latency(&self) -> Latencies {
+    pub(super) fn latency(&self) -> Latencies {
         let mut all = latencies();
         for slice in &self.slices {
             // The bounds are the same, so it fits.
@@ -45,7 +50,18 @@ impl Turns {
 /// Gives every target its turns, each round in another order.
 pub(super) async fn in_turns(
     running: &[Running],
-    request: &Bytes,
+    request: &Ask,
+    connections: usize,
+    effort: Effort,
+) -> anyhow::Result<Vec<Turns>> {
+    let asks: Vec<&Ask> = running.iter().map(|_| request).collect();
+    each_in_turns(running, &asks, connections, effort).await
+}
+
+/// The same, with a request of its own for each target.
+pub(super) async fn each_in_turns(
+    running: &[Running],
+    requests: &[&Ask],
     connections: usize,
     effort: Effort,
 ) -> anyhow::Result<Vec<Turns>> {
@@ -62,10 +78,10 @@ pub(super) async fn in_turns(
             let target = &running[at];
             let open = load::connect(target.address, connections).await?;
             // Connections, pools and heaps are warm before anything counts.
-            let (_, open) = load::closed(open, request, effort.slice / 5).await?;
+            let (_, open) = load::closed(open, requests[at], effort.slice / 5).await?;
             let before = target.processes.cpu();
-            let (mut slice, _) = load::closed(open, request, effort.slice).await?;
-            slice.cpu = target.processes.cpu() - before;
+            let (mut slice, _) = load::closed(open, requests[at], effort.slice).await?;
+            slice.cpu = target.processes.cpu().saturating_sub(before);
             turns[at].slices.push(slice);
         }
     }
@@ -120,9 +136,12 @@ pub(super) fn table(heading: &str, turns: &[Turns]) -> Table {
 /// Short requests at 1, 10 and 100 connections, and at a fixed rate.
 pub(super) async fn passthrough(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
     let mut row = Row::new("passthrough", "Short requests, carried");
-    row.note("A POST of about 1.5 kB as Codex sends it, answered with 1 kB of JSON. `passthrough` reads nothing; the plain proxy reads the body, tells its turn, and listens to the answer for hooks that may follow.");
     let running = start_all(ground, LINE)?;
-    let request = request::post(1_000, "Say hello.");
+    let mut request = Ask::post(1_000, "Say hello.", &ground.cwd()?);
+    row.note(format!(
+        "A POST of {:.1} kB as Codex sends it, head included, answered with 1 kB of JSON. `passthrough` reads nothing.",
+        whole(request.renewed()?.len() as u64) / 1e3
+    ));
     for connections in [1, 10, 100] {
         let turns = in_turns(&running, &request, connections, effort).await?;
         let plural = if connections == 1 { "" } else { "s" };
@@ -137,15 +156,6 @@ pub(super) async fn passthrough(ground: &Ground, effort: Effort) -> anyhow::Resu
             1.15,
             "x",
         ));
-        if connections == 10 {
-            let read = ratio(&turns, Target::Plain, Target::Floor, Slice::cpu_each);
-            row.goals.push(Goal::at_most(
-                "read (turn told, not edited), 1 kB, 10 connections: CPU/request against the floor",
-                read,
-                1.5,
-                "x",
-            ));
-        }
         if connections > 1 {
             let rate = ratio(&turns, Target::Passthrough, Target::Nginx, Slice::rate);
             row.goals.push(Goal::at_least(
@@ -161,7 +171,7 @@ pub(super) async fn passthrough(ground: &Ground, effort: Effort) -> anyhow::Resu
     Ok(row)
 }
 
-async fn at_a_rate(running: &[Running], request: &Bytes, effort: Effort) -> anyhow::Result<Table> {
+async fn at_a_rate(running: &[Running], request: &Ask, effort: Effort) -> anyhow::Result<Table> {
     const RATE: u32 = 3_000;
     let mut table = Table::new(
         format!("{RATE} requests/s, open loop"),
@@ -182,17 +192,14 @@ async fn at_a_rate(running: &[Running], request: &Bytes, effort: Effort) -> anyh
     Ok(table)
 }
 
-/// Long requests, plain and compressed.
+/// Long requests.
 pub(super) async fn bodies(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
     let mut row = Row::new("bodies", "Long requests, carried");
-    row.note("One connection; a conversation of that size goes up, 1 kB comes back. The plain proxy decodes and scans every body and tells its turn.");
+    row.note("One connection; a conversation of that size goes up, 1 kB comes back.");
     let running = start_all(ground, LINE)?;
-    for (size, name, read_limit) in [
-        (100_000, "100 kB", 40.0),
-        (1_000_000, "1 MB", 350.0),
-        (10_000_000, "10 MB", 4_000.0),
-    ] {
-        let turns = in_turns(&running, &request::post(size, "Say hello."), 1, effort).await?;
+    for (size, name) in SIZES {
+        let request = Ask::post(*size, "Say hello.", &ground.cwd()?);
+        let turns = in_turns(&running, &request, 1, effort).await?;
         row.tables.push(table(name, &turns));
         let cpu = ratio(&turns, Target::Passthrough, Target::Floor, Slice::cpu_each);
         row.goals.push(Goal::at_most(
@@ -201,23 +208,6 @@ pub(super) async fn bodies(ground: &Ground, effort: Effort) -> anyhow::Result<Ro
             1.15,
             "x",
         ));
-        if let (Some(read), Some(floor)) = (of(&turns, Target::Plain), of(&turns, Target::Floor)) {
-            row.goals.push(Goal::at_most(
-                format!("read (turn told, not edited), {name}: CPU/request above the floor"),
-                read.cpu() - floor.cpu(),
-                read_limit,
-                "µs",
-            ));
-        }
     }
-    let request = request::post_zstd(100_000, "Say hello.")?;
-    let turns = in_turns(&running, &request, 1, effort).await?;
-    row.tables.push(table(
-        &format!(
-            "100 kB as zstd ({:.1} kB)",
-            whole(request.len() as u64) / 1e3
-        ),
-        &turns,
-    ));
     Ok(row)
 }

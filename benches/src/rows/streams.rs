@@ -8,14 +8,14 @@ use crate::results::{Goal, Row, Table, median};
 use crate::streams::{self, Shape, Streamed};
 use crate::targets::{Ground, Target};
 
-/// How many streams, and how often each speaks, in milliseconds: about 10,000 events a second in
-/// all from 100 streams on.
-const SHAPES: &[(u64, u64)] = &[
-    (1, 1),
-    (100, 10),
-    (1_000, 100),
-    (5_000, 500),
-    (10_000, 1_000),
+/// How many streams, how often each speaks, in milliseconds, and rounds of a quick and of a full run.
+/// From 100 streams on there are about 10,000 events a second in all.
+const SHAPES: &[(u64, u64, usize, usize)] = &[
+    (1, 1, 0, 1),
+    (100, 10, 1, 1),
+    (1_000, 100, 1, 3),
+    (5_000, 500, 1, 2),
+    (10_000, 1_000, 0, 1),
 ];
 /// The most memory a held stream may cost.
 const STREAM_KIB: f64 = 16.0;
@@ -40,7 +40,43 @@ pub(super) async fn server_sent(ground: &Ground, effort: Effort) -> anyhow::Resu
         Target::Floor,
     )
     .await?;
+    listening(&mut row, ground, effort).await?;
     Ok(row)
+}
+
+/// With a filter that listens to events, and without.
+async fn listening(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Result<()> {
+    const TARGETS: &[Target] = &[Target::Plain, Target::Listening];
+    const STREAMS: u64 = 1_000;
+    let cwd = ground.cwd()?;
+    let rounds = if effort.full { 3 } else { 2 };
+    let mut runs: Vec<Vec<Streamed>> = TARGETS.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        for step in 0..TARGETS.len() {
+            let at = (round + step) % TARGETS.len();
+            let running = ground.start(TARGETS[at])?;
+            let shape = Shape {
+                streams: STREAMS,
+                every: 100,
+                window: effort.window,
+                framing: Framing::ServerSent,
+                health: false,
+            };
+            runs[at].push(streams::run(running.address, &running.processes, shape, &cwd).await?);
+        }
+    }
+    row.note("`listening` is with a PreToolUse hook: a filter is shown every event that may be part of a tool call.");
+    let heading = format!("{STREAMS} streams, as installed");
+    row.tables.push(table(&heading, TARGETS, &runs, STREAMS));
+    let pairs = runs[1].iter().zip(&runs[0]);
+    let ratio = median(pairs.map(|(a, b)| cpu_each(a) / cpu_each(b)).collect());
+    row.goals.push(Goal::at_most(
+        "SSE, 1000 streams, a hook listening: CPU/event against without",
+        ratio,
+        1.3,
+        "x",
+    ));
+    Ok(())
 }
 
 /// The same over WebSocket.
@@ -80,7 +116,12 @@ async fn compare(
         Framing::ServerSent => "SSE",
         Framing::WebSocket => "WebSocket",
     };
-    for (streams, every) in SHAPES.iter().copied() {
+    let cwd = ground.cwd()?;
+    for (streams, every, quick, full) in SHAPES.iter().copied() {
+        let rounds = if effort.full { full } else { quick };
+        if rounds == 0 {
+            continue;
+        }
         let held = streams.min(most);
         let heading = if held < streams {
             format!("{held} streams (this machine's descriptor limit stands before {streams})")
@@ -89,7 +130,6 @@ async fn compare(
         } else {
             format!("{streams} streams")
         };
-        let rounds = if effort.full { 3 } else { 1 };
         let mut runs: Vec<Vec<Streamed>> = targets.iter().map(|_| Vec::new()).collect();
         for round in 0..rounds {
             for step in 0..targets.len() {
@@ -104,7 +144,8 @@ async fn compare(
                     framing,
                     health,
                 };
-                runs[at].push(streams::run(running.address, &running.processes, shape).await?);
+                runs[at]
+                    .push(streams::run(running.address, &running.processes, shape, &cwd).await?);
             }
         }
         row.tables.push(table(&heading, targets, &runs, held));

@@ -1,5 +1,8 @@
 //! What is measured: the proxy, and what stands beside it for comparison.
 
+mod proxy;
+mod servers;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -7,8 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use codex_plus_bench::http::Connection;
 
 use crate::process::Processes;
+use crate::repository;
+
+pub(crate) use proxy::{CALL, EXPANDED, SetUp};
 
 /// A way from the client to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +32,14 @@ pub(crate) enum Target {
     Passthrough,
     /// The proxy as it is installed.
     Plain,
+    /// The proxy with the status line on, and with a slash command.
+    Edited,
+    /// The proxy with a hook that listens to calls in the answer.
+    Listening,
+    /// The proxy with a hook, of the kind named.
+    Hooked(&'static str),
+    Mitmproxy,
+    LiteLlm,
 }
 
 impl Target {
@@ -37,6 +52,11 @@ impl Target {
             Self::FloorWebSocket => "floor (WebSocket)",
             Self::Passthrough => "codex-plus, passthrough",
             Self::Plain => "codex-plus",
+            Self::Edited => "codex-plus, editing",
+            Self::Listening => "codex-plus, listening",
+            Self::Hooked(kind) => kind,
+            Self::Mitmproxy => "mitmproxy",
+            Self::LiteLlm => "LiteLLM",
         }
     }
 }
@@ -62,6 +82,26 @@ impl Drop for Running {
     }
 }
 
+impl Running {
+    /// Asks once and gives the answer's text.
+    pub(crate) async fn text_of(&self, request: &[u8]) -> anyhow::Result<String> {
+        let mut connection = Connection::open(self.address).await?;
+        connection.send(request).await?;
+        let status = connection.head().await?;
+        let mut body = Vec::new();
+        while let Some(piece) = connection.piece().await? {
+            body.extend_from_slice(&piece);
+        }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        anyhow::ensure!(
+            status == 200,
+            "{} answered {status}: {text}",
+            self.target.name()
+        );
+        Ok(text)
+    }
+}
+
 /// Where targets find their upstream and keep their files.
 #[derive(Debug)]
 pub(crate) struct Ground {
@@ -73,6 +113,13 @@ pub(crate) struct Ground {
 
 #[derive(Debug)]
 struct Stub(Child);
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // What stays behind only takes room.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
 
 impl Drop for Stub {
     fn drop(&mut self) {
@@ -92,6 +139,7 @@ impl Ground {
             .context("cannot start bench-stub; run ./bench.sh, which builds it")?;
         let stub = Stub(stub);
         wait_for(upstream, Duration::from_secs(5))?;
+        repository::make(&folder.join("work"), 20)?;
         Ok(Self {
             programs,
             folder,
@@ -100,24 +148,35 @@ impl Ground {
         })
     }
 
-    /// Starts a target with default settings.
-    pub(crate) fn start(&self, target: Target) -> anyhow::Result<Running> {
-        self.start_with(target, "")
+    /// Where the clients say they work: a small repository.
+    pub(crate) fn cwd(&self) -> anyhow::Result<String> {
+        Ok(path(&self.folder.join("work"))?.to_owned())
     }
 
-    /// Starts a target; `settings` go into the proxy's settings file.
-    pub(crate) fn start_with(&self, target: Target, settings: &str) -> anyhow::Result<Running> {
+    fn folder_of(&self, target: Target, address: SocketAddr) -> anyhow::Result<PathBuf> {
+        let name = target.name().replace([' ', ',', ':'], "");
+        let folder = self.folder.join(format!("{name}-{}", address.port()));
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// A program of another's that `./bench.sh full` installed; none when it could not.
+    pub(crate) fn peer(name: &str, program: &str) -> Option<PathBuf> {
+        let program = Path::new("target/bench")
+            .join(name)
+            .join("bin")
+            .join(program);
+        program.canonicalize().ok()
+    }
+
+    /// Starts a target.
+    pub(crate) fn start(&self, target: Target) -> anyhow::Result<Running> {
         let address = if target == Target::Direct {
             self.upstream
         } else {
             free_port()?
         };
-        let folder = self.folder.join(format!(
-            "{}-{}",
-            target.name().replace([' ', ','], ""),
-            address.port()
-        ));
-        fs::create_dir_all(&folder)?;
+        let folder = self.folder_of(target, address)?;
         let (own, up) = (address.port().to_string(), self.upstream.port().to_string());
         let mut command = match target {
             Target::Direct => {
@@ -137,9 +196,34 @@ impl Ground {
                 &["-p", path(&folder)?, "-c", &self.nginx(&folder, address)?],
             ),
             Target::Haproxy => with("haproxy", &["-db", "-f", &self.haproxy(&folder, address)?]),
-            Target::Passthrough | Target::Plain => {
-                return self.daemon(target, &folder, address, settings);
+            Target::Mitmproxy => {
+                let program = Self::peer("mitmproxy", "mitmdump").context("no mitmproxy")?;
+                let upstream = format!("reverse:http://127.0.0.1:{up}");
+                with(
+                    program,
+                    &[
+                        "-q",
+                        "-p",
+                        &own,
+                        "--mode",
+                        &upstream,
+                        "--set",
+                        "flow_detail=0",
+                    ],
+                )
             }
+            Target::LiteLlm => {
+                let program = Self::peer("litellm", "litellm").context("no LiteLLM")?;
+                let config = self.litellm(&folder)?;
+                let mut command = with(
+                    program,
+                    &["--port", &own, "--host", "127.0.0.1", "--config", &config],
+                );
+                // Else it fetches a price list first.
+                command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+                command
+            }
+            _ => return self.daemon(target, &folder, address, SetUp::default()),
         };
         let child = command
             .current_dir(&folder)
@@ -160,101 +244,6 @@ impl Ground {
         std::thread::sleep(Duration::from_millis(200));
         running.processes = Processes::tree(root);
         Ok(running)
-    }
-
-    /// The proxy, started in the background as its users do.
-    fn daemon(
-        &self,
-        target: Target,
-        folder: &Path,
-        address: SocketAddr,
-        settings: &str,
-    ) -> anyhow::Result<Running> {
-        fs::write(folder.join("config.toml"), settings)?;
-        let mut command = with(
-            self.programs.join("codex-plus"),
-            &[
-                "start",
-                "--listen",
-                &address.to_string(),
-                "--upstream",
-                &format!("http://{}", self.upstream),
-            ],
-        );
-        if target == Target::Passthrough {
-            command.arg("--passthrough");
-        }
-        let said = command
-            .current_dir(folder)
-            .env("HOME", folder)
-            .env("CODEX_PLUS_STATE_DIR", folder)
-            .env("CODEX_PLUS_CONFIG", folder.join("config.toml"))
-            .stdin(Stdio::null())
-            .output()
-            .context("cannot start codex-plus; run ./bench.sh, which builds it")?;
-        if !said.status.success() {
-            bail!(
-                "codex-plus did not start: {}",
-                String::from_utf8_lossy(&said.stderr)
-            );
-        }
-        let pid = fs::read_to_string(folder.join("proxy.pid")).context("proxy.pid")?;
-        let pid = pid.trim().parse().context("proxy.pid holds no number")?;
-        Ok(Running {
-            target,
-            address,
-            processes: Processes::tree(pid),
-            child: None,
-        })
-    }
-
-    fn nginx(&self, folder: &Path, address: SocketAddr) -> anyhow::Result<String> {
-        let (folder_name, upstream) = (path(folder)?, self.upstream);
-        let config = format!(
-            "daemon off; worker_processes auto; worker_rlimit_nofile 20000; pid {folder_name}/nginx.pid; error_log {folder_name}/error.log;
-events {{ worker_connections 19000; }}
-http {{
-  access_log off; client_max_body_size 0; client_body_buffer_size 16m; keepalive_requests 1000000000;
-  client_body_temp_path {folder_name}/body; proxy_temp_path {folder_name}/proxy; fastcgi_temp_path {folder_name}/f; uwsgi_temp_path {folder_name}/u; scgi_temp_path {folder_name}/s;
-  map $http_upgrade $onward {{ default upgrade; '' ''; }}
-  upstream provider {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}
-  server {{
-    listen {address} backlog=16384;
-    location / {{
-      proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $onward;
-      proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 600s; tcp_nodelay on;
-    }}
-  }}
-}}
-"
-        );
-        write(&folder.join("nginx.conf"), &config)
-    }
-
-    fn haproxy(&self, folder: &Path, address: SocketAddr) -> anyhow::Result<String> {
-        let upstream = self.upstream;
-        // Without http-no-delay events wait for each other.
-        let config = format!(
-            "global
-  nbthread 2
-  maxconn 9950
-  ulimit-n 20000
-defaults
-  mode http
-  option http-no-delay
-  timeout connect 10s
-  timeout client 600s
-  timeout server 600s
-  timeout tunnel 600s
-frontend front
-  bind {address} backlog 16384
-  default_backend provider
-backend provider
-  http-reuse always
-  server stub {upstream} pool-max-conn 200
-"
-        );
-        write(&folder.join("haproxy.cfg"), &config)
     }
 }
 

@@ -11,6 +11,10 @@ mod bodies;
 mod canaries;
 #[path = "attacks/files.rs"]
 mod files;
+#[path = "attacks/smuggling.rs"]
+mod smuggling;
 #[path = "attacks/sockets.rs"]
 mod sockets;
+#[path = "attacks/strict.rs"]
+mod strict;
 mod support;

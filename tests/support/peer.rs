@@ -162,6 +162,17 @@ impl Peer {
         Ok(self.held.split().to_vec())
     }
 
+    /// Everything until the other side ends the connection, in whatever way.
+    pub(crate) async fn rest_or_reset(&mut self) -> Vec<u8> {
+        while matches!(self.more().await, Ok(true)) {}
+        self.taken()
+    }
+
+    /// What was read so far.
+    pub(crate) fn taken(&mut self) -> Vec<u8> {
+        self.held.split().to_vec()
+    }
+
     /// The body that belongs to a head.
     pub(crate) async fn try_body(&mut self, head: &Head) -> io::Result<Vec<u8>> {
         if head.is_chunked() {

@@ -10,7 +10,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ::http::Response;
+use ::http::{HeaderValue, Response, Version, header};
 use hyper::Request;
 use hyper::body::Incoming;
 
@@ -41,7 +41,13 @@ pub(crate) async fn carry(
     let (head, body) = request.into_parts();
     if let Err(refusal) = line.guard.admit(&head) {
         let exchange = Exchange::open(&line.ledger, client, transport, &head);
-        return answers::fail(exchange, &Error::Refused(refusal));
+        let mut answer = answers::fail(exchange, &Error::Refused(refusal));
+        if head.version < Version::HTTP_2 {
+            // Where a doubtful request ends is in doubt: nothing behind it is read as another.
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(header::CONNECTION, close);
+        }
+        return answer;
     }
     if admin::is_ours(&head) {
         return admin::answer(line, &head, body).await;

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use super::idle::Idle;
 use super::tap::Tap;
 use crate::exchange::Inflow;
+use crate::headers;
 
 /// A body for the upstream: the client's own, frame by frame, or one we hold.
 pub(crate) enum OutBody {
@@ -120,7 +121,7 @@ impl CarriedBody {
                     Some(left) => {
                         self.left = left;
                         self.read_along(frame.data_ref());
-                        Some(Ok(frame))
+                        Some(Ok(crossing(frame)))
                     }
                     None => Some(Err(fail(
                         &self.fault.too_large,
@@ -145,6 +146,14 @@ impl CarriedBody {
         if piece.is_none() || self.inner.is_end_stream() {
             tap.end();
         }
+    }
+}
+
+/// Trailers are held to the rules of the head.
+fn crossing(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(trailers) => Frame::trailers(headers::request(&trailers)),
+        Err(frame) => frame,
     }
 }
 

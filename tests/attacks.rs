@@ -5,8 +5,12 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+#[path = "attacks/answers.rs"]
+mod answers;
 #[path = "attacks/bodies.rs"]
 mod bodies;
+#[path = "attacks/bombs.rs"]
+mod bombs;
 #[path = "attacks/canaries.rs"]
 mod canaries;
 #[path = "attacks/files.rs"]
@@ -15,6 +19,8 @@ mod files;
 mod smuggling;
 #[path = "attacks/sockets.rs"]
 mod sockets;
+#[path = "attacks/streams.rs"]
+mod streams;
 #[path = "attacks/strict.rs"]
 mod strict;
 mod support;

@@ -12,10 +12,10 @@ use crate::support::{gzip, zstd};
 const HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 /// What the proxy may take on while it meets an attack, in KiB; far below what the attack asks for.
-const ROOM: u64 = 96 << 10;
+pub(crate) const ROOM: u64 = 96 << 10;
 
 /// A hook that reads every request and every event, so that the proxy has to as well.
-fn reading(upstream: impl std::fmt::Display, settings: &str) -> Proxy {
+pub(crate) fn reading(upstream: impl std::fmt::Display, settings: &str) -> Proxy {
     let settings = format!("[limits]\ndecoded = '8MiB'\nevent = '1MiB'\n{settings}");
     Proxy::started(upstream, &settings, |home, _| {
         home.write(
@@ -27,7 +27,7 @@ fn reading(upstream: impl std::fmt::Display, settings: &str) -> Proxy {
 }
 
 /// The most memory the process ever held, in KiB.
-fn peak(proxy: &Proxy) -> u64 {
+pub(crate) fn peak(proxy: &Proxy) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.pid())).unwrap();
     let line = status
         .lines()
@@ -36,7 +36,7 @@ fn peak(proxy: &Proxy) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-async fn is_well(proxy: &Proxy) {
+pub(crate) async fn is_well(proxy: &Proxy) {
     assert_eq!(get(proxy.address, "/health").await.0.status(), 200);
 }
 

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::headers;
+
 /// A connection that only moves while its exchange is polled.
 pub(crate) trait Carrier: Send {
     /// Moves bytes both ways; false when the connection is over.
@@ -63,7 +65,11 @@ impl Body for Arriving {
             polled = Pin::new(&mut this.body).poll_frame(cx);
         }
         this.ended |= matches!(polled, Poll::Ready(None));
-        polled
+        polled.map_ok(|frame| match frame.into_trailers() {
+            // Held to the rules of the head.
+            Ok(trailers) => Frame::trailers(headers::response(&trailers)),
+            Err(frame) => frame,
+        })
     }
 
     fn is_end_stream(&self) -> bool {

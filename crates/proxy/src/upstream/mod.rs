@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::Scheme;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -25,6 +25,7 @@ use crate::body::{Arriving, OutBody};
 use crate::config::Config;
 use crate::error::Error;
 use crate::exchange::Inflow;
+use crate::headers;
 use crate::metrics::DialCounts;
 use dial::{ConnectTimeout, Dialer, Within, chain};
 use kept::{Failure, Kept};
@@ -123,7 +124,14 @@ impl Upstream {
         loop {
             let received = inflow.bytes();
             match tokio::time::timeout(self.head_limit, &mut sending).await {
-                Ok(Ok(response)) => return Ok(response),
+                Ok(Ok(mut response)) => {
+                    // Chunks say where the body ends, and a length beside them says something
+                    // else to whoever reads it (RFC 9112, 6.3).
+                    if response.headers().contains_key(header::TRANSFER_ENCODING) {
+                        headers::without(response.headers_mut(), &header::CONTENT_LENGTH);
+                    }
+                    return Ok(response);
+                }
                 Ok(Err(Failure { error, connecting })) => {
                     return Err(self.explain(display_name(&target), error.as_ref(), connecting));
                 }
@@ -237,7 +245,7 @@ fn address(request: &mut Request<OutBody>, target: &Uri) {
         && let Ok(host) =
             HeaderValue::from_maybe_shared(Bytes::copy_from_slice(authority.as_str().as_bytes()))
     {
-        request.headers_mut().insert(http::header::HOST, host);
+        request.headers_mut().insert(header::HOST, host);
     }
     let path = target.path_and_query().cloned();
     *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);

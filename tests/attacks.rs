@@ -4,6 +4,10 @@
     clippy::expect_used,
     reason = "a test ends at the first thing that is not as it should be"
 )]
+#![allow(
+    clippy::too_many_lines,
+    reason = "what can be tried is one table, to be read from top to bottom"
+)]
 
 #[path = "attacks/answers.rs"]
 mod answers;
@@ -13,6 +17,8 @@ mod bodies;
 mod bombs;
 #[path = "attacks/canaries.rs"]
 mod canaries;
+#[path = "attacks/chunks.rs"]
+mod chunks;
 #[path = "attacks/files.rs"]
 mod files;
 #[path = "attacks/smuggling.rs"]

@@ -14,7 +14,7 @@ const HEAD: &str =
 /// A stream of nonsense comes out as it went in, whatever lines it is made of.
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_without_events_flow_through() {
-    const TIMES: usize = 64;
+    const TIMES: usize = 96;
     for piece in [
         &b"\n"[..],
         b"\r",
@@ -60,7 +60,7 @@ async fn streams_without_events_flow_through() {
         }
         assert_eq!((bytes, odd), (whole, false), "{}", piece.escape_ascii());
         let grown = peak(&proxy) - before;
-        assert!(grown < ROOM, "{}: {grown} KiB", piece.escape_ascii());
+        assert!(grown < ROOM / 3, "{}: {grown} KiB", piece.escape_ascii());
         is_well(&proxy).await;
     }
 }

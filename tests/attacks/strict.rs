@@ -21,7 +21,7 @@ impl Seen {
 /// The first request and its length; none while it is not whole; why it is none.
 pub(crate) fn request(bytes: &[u8]) -> Result<Option<(Seen, usize)>, String> {
     let Some(end) = find(bytes, b"\r\n\r\n") else {
-        return if bytes.iter().any(|b| *b == 0) || bare(bytes) {
+        return if bytes.contains(&0) || bare(bytes) {
             Err("control bytes in a head".to_owned())
         } else {
             Ok(None)

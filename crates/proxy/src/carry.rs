@@ -41,9 +41,10 @@ pub(crate) async fn carry(
     let (head, body) = request.into_parts();
     if let Err(refusal) = line.guard.admit(&head) {
         let exchange = Exchange::open(&line.ledger, client, transport, &head);
+        let in_doubt = refusal.leaves_end_in_doubt() && head.version < Version::HTTP_2;
         let mut answer = answers::fail(exchange, &Error::Refused(refusal));
-        if head.version < Version::HTTP_2 {
-            // Where a doubtful request ends is in doubt: nothing behind it is read as another.
+        if in_doubt {
+            // Nothing behind such a request is read as another.
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(header::CONNECTION, close);
         }

@@ -18,16 +18,10 @@ async fn streams_without_events_flow_through() {
     for piece in [
         &b"\n"[..],
         b"\r",
-        b"\r\n",
         b"\0",
-        b":",
         b"data: x\r",
-        b"data\n",
         b"data: x\n",
-        b"event: response.completed\n",
         b"data: {\"type\":\"response.output_item.added\"}\r\r",
-        b"\xff\xfe\xfd",
-        b"\xef\xbb\xbfdata: x\n\n",
         b"id: \0\nretry: 99999999999999999999\n",
     ] {
         let block = piece.repeat((512 << 10) / piece.len());

@@ -30,3 +30,5 @@ mod streams;
 #[path = "attacks/strict.rs"]
 mod strict;
 mod support;
+#[path = "attacks/terminal.rs"]
+mod terminal;

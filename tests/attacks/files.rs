@@ -1,6 +1,8 @@
 //! State that someone else prepared.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
 
 use crate::support::home::Home;
 
@@ -48,5 +50,69 @@ fn a_folder_open_to_all_is_closed_and_its_files_are_private() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().mode() & 0o077;
         assert_eq!(mode, 0, "{:?}", entry.path());
+    }
+}
+
+/// Pipes and folders in the place of the proxy's own files: nobody waits at them for ever.
+#[test]
+fn pipes_and_folders_in_the_state_folder_hold_nobody_up() {
+    for file in [
+        "proxy.log",
+        "proxy.pid",
+        "proxy.json",
+        "proxy.sock",
+        "proxy.lock",
+        "history.jsonl",
+        "trust.json",
+        "folders.json",
+    ] {
+        for is_pipe in [true, false] {
+            let home = Home::new();
+            std::fs::create_dir_all(home.state("")).unwrap();
+            if is_pipe {
+                let made = Command::new("mkfifo").arg(home.state(file)).status();
+                assert!(made.unwrap().success());
+            } else {
+                std::fs::create_dir(home.state(file)).unwrap();
+            }
+            for args in [["start"], ["status"], ["stop"]] {
+                let mut command = home.program(Path::new("timeout"));
+                command
+                    .args(["20", env!("CARGO_BIN_EXE_codex-plus")])
+                    .args(args);
+                let output = command.output().unwrap();
+                // Served or refused, with a word about it, and not ended by `timeout`.
+                let code = output.status.code();
+                assert!(
+                    code.is_some_and(|code| code < 100),
+                    "{file} {is_pipe} {args:?}: {output:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Whatever the umask allows, the files are their owner's alone.
+#[test]
+fn an_open_umask_opens_nothing() {
+    let home = Home::new();
+    let mut command = home.program(Path::new("sh"));
+    let script = "umask 000; \"$0\" start && \"$0\" trust && \"$0\" restart";
+    let output = command
+        .args(["-c", script, env!("CARGO_BIN_EXE_codex-plus")])
+        .output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut folders = vec![home.state("")];
+    while let Some(folder) = folders.pop() {
+        assert_eq!(folder.metadata().unwrap().mode() & 0o077, 0, "{folder:?}");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = path.symlink_metadata().unwrap();
+            assert_eq!(meta.mode() & 0o077, 0, "{path:?}");
+            if meta.is_dir() {
+                folders.push(path);
+            }
+        }
     }
 }

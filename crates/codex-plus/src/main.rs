@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod daemon;
 mod environment;
+mod escape;
 mod hook_metrics;
 mod hooks;
 mod log;

@@ -46,6 +46,24 @@ pub(crate) fn line(text: impl AsRef<str>) {
     raw(&bytes);
 }
 
+/// Text that a stranger may have written, on one line and without what moves a terminal's cursor
+/// or turns its writing.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for (number, part) in text.split('\t').enumerate() {
+        if number > 0 {
+            shown.push('\t');
+        }
+        crate::escape::escape(part, &mut shown);
+    }
+    shown
+}
+
+/// The same of text that may have several lines.
+fn lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
 /// Writes a JSON value to standard output, indented.
 pub(crate) fn json(value: &serde_json::Value) {
     line(format!("{value:#}"));
@@ -59,13 +77,13 @@ pub(crate) fn note(text: impl AsRef<str>) {
 /// Tells of something odd that did not stop the command.
 pub(crate) fn warning(text: impl AsRef<str>) {
     let mark = Paint::for_stderr().yellow("warning:");
-    note(format!("{mark} {}", text.as_ref()));
+    note(format!("{mark} {}", lines(text.as_ref())));
 }
 
 /// Tells why the command failed.
 pub(crate) fn error(text: impl AsRef<str>) {
     let mark = Paint::for_stderr().red("error:");
-    note(format!("{mark} {}", text.as_ref()));
+    note(format!("{mark} {}", lines(text.as_ref())));
 }
 
 /// Colours, or their absence.

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli::{LineArgs, SlashArgs, SlashCommand};
 use crate::daemon::StateDir;
 use crate::environment::Environment;
-use crate::output::{self, Exit, Paint};
+use crate::output::{self, Exit, Paint, visible};
 use crate::project::{self, BUILT_IN};
 
 pub(crate) fn slash(env: &Environment, args: &SlashArgs) -> anyhow::Result<Exit> {
@@ -37,9 +37,9 @@ fn list(env: &Environment, args: &SlashArgs) -> anyhow::Result<Exit> {
     }
     for command in &listed {
         let hint = command.argument_hint.as_deref().unwrap_or_default();
-        let call = format!("/{} {hint}", command.name);
-        let what = command.description.as_deref().unwrap_or_default();
-        let path = paint.dim(&command.path.display().to_string());
+        let call = visible(&format!("/{} {hint}", command.name));
+        let what = visible(command.description.as_deref().unwrap_or_default());
+        let path = paint.dim(&visible(&command.path.display().to_string()));
         output::line(format!("  {:<28} {what}  {path}", call.trim_end()));
         if !command.trusted {
             output::line(paint.yellow(
@@ -51,7 +51,7 @@ fn list(env: &Environment, args: &SlashArgs) -> anyhow::Result<Exit> {
         output::line(format!("  {:<28} {what}", format!("/{name}")));
     }
     for problem in &problems {
-        output::warning(problem.to_string());
+        output::warning(visible(&problem.to_string()));
     }
     Ok(Exit::Success)
 }
@@ -85,7 +85,7 @@ fn expand(env: &Environment, args: &SlashArgs, prompt: &str, json: bool) -> anyh
         return Ok(Exit::Success);
     }
     for left in &expansion.left {
-        output::warning(left);
+        output::warning(visible(left));
     }
     output::line(&expansion.text);
     Ok(Exit::Success)

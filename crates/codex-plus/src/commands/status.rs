@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::{LineArgs, StatusArgs};
 use crate::daemon::{Health, Instance, Probe, StateDir};
 use crate::environment::Environment;
-use crate::output::{self, Exit, Paint};
+use crate::output::{self, Exit, Paint, visible};
 use crate::settings;
 
 pub(crate) fn status(env: &Environment, args: &StatusArgs) -> anyhow::Result<Exit> {
@@ -62,7 +62,11 @@ fn uptime(instance: &Instance) -> Option<i64> {
 fn tell(instance: Option<&Instance>, facts: &Value, state: &StateDir) {
     let paint = Paint::for_stdout();
     let row = |name: &str, value: &str| {
-        output::line(format!("  {} {value}", paint.dim(&format!("{name:<9}"))));
+        output::line(format!(
+            "  {} {}",
+            paint.dim(&format!("{name:<9}")),
+            visible(value)
+        ));
     };
     if let Some(instance) = instance {
         let healthy = facts.get("healthy") == Some(&Value::Bool(true));
@@ -106,7 +110,8 @@ fn tell(instance: Option<&Instance>, facts: &Value, state: &StateDir) {
     }
     if let Some(error) = facts.get("settings_error").and_then(Value::as_str) {
         output::warning(format!(
-            "the settings cannot be used by the next start: {error}"
+            "the settings cannot be used by the next start: {}",
+            visible(error)
         ));
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::{LineArgs, TrustArgs};
 use crate::daemon::StateDir;
 use crate::environment::Environment;
 use crate::hooks;
-use crate::output::{self, Exit, Paint};
+use crate::output::{self, Exit, Paint, visible};
 
 /// No more of a file is shown, in bytes.
 const LONGEST_SHOWN: usize = 16 << 10;
@@ -32,7 +32,7 @@ pub(crate) fn trust(env: &Environment, args: &TrustArgs) -> anyhow::Result<Exit>
         tell(&inventory, &before, args.show);
     }
     for problem in &settings.problems {
-        output::warning(problem.to_string());
+        output::warning(visible(&problem.to_string()));
     }
     let Some(project) = &inventory.project else {
         return Ok(Exit::Success);
@@ -108,7 +108,7 @@ fn tell(inventory: &Inventory, pins: &Pins, with_content: bool) {
             "The home folder's hooks are your own: they run without being trusted.",
         );
     };
-    output::line(format!("{}:", project.display()));
+    output::line(visible(&format!("{}:", project.display())));
     for (standing, index) in standing(inventory, pins) {
         let Some(item) = inventory.items.get(index) else {
             continue;
@@ -125,22 +125,11 @@ fn tell(inventory: &Inventory, pins: &Pins, with_content: bool) {
             for line in String::from_utf8_lossy(content.unwrap_or_default()).lines() {
                 output::line(format!("      {}", paint.dim(&visible(line))));
             }
+            let hidden = item.content.len().saturating_sub(LONGEST_SHOWN);
+            if hidden > 0 {
+                let more = format!("      {hidden} more bytes are not shown; open the file itself");
+                output::line(paint.red(&more));
+            }
         }
     }
-}
-
-/// Text of a stranger's file, without what moves a terminal's cursor or turns its writing.
-fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            let hidden = (c.is_control() && c != '\t') || turns;
-            let escaped = hidden.then(|| c.escape_unicode());
-            escaped
-                .into_iter()
-                .flatten()
-                .chain((!hidden).then_some(c))
-                .collect::<Vec<_>>()
-        })
-        .collect()
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use codex_plus_proxy::Proxy;
 use serde::{Deserialize, Serialize};
 
-use super::state::write_private;
+use super::state::{read_private, write_private};
 use super::{Lock, StateDir};
 use crate::environment::Environment;
 use crate::settings::Loaded;
@@ -92,7 +92,7 @@ impl Instance {
 
     /// The last run's description, whether it still runs or not.
     pub(crate) fn last(state: &StateDir) -> Option<Self> {
-        let text = std::fs::read_to_string(state.instance_file()).ok()?;
+        let text = read_private(&state.instance_file()).ok()?;
         serde_json::from_str(&text).ok()
     }
 
@@ -144,7 +144,7 @@ pub(crate) fn remove_pid_file(state: &StateDir) {
 
 /// Removes what this process wrote, unless a successor has written its own since.
 pub(crate) fn sign_off(state: &StateDir) {
-    let text = std::fs::read_to_string(state.pid_file()).unwrap_or_default();
+    let text = read_private(&state.pid_file()).unwrap_or_default();
     if text.trim().parse() == Ok(std::process::id()) {
         remove_pid_file(state);
         let _ = std::fs::remove_file(state.control_socket());

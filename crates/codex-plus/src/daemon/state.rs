@@ -1,12 +1,15 @@
 //! The state folder and the files in it.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
 use crate::environment::{Environment, STATE_DIR};
+
+/// No file that says where the daemon is comes near it, in bytes.
+const LARGEST: u64 = 1 << 20;
 
 /// Where the daemon keeps its pid, log and lock.
 #[derive(Debug, Clone)]
@@ -85,7 +88,7 @@ impl StateDir {
 
     /// The folders that were made for the state, outermost first; `uninstall` takes them away.
     pub(crate) fn made(&self) -> Vec<PathBuf> {
-        let text = std::fs::read_to_string(self.made_file()).unwrap_or_default();
+        let text = read_private(&self.made_file()).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
 
@@ -128,6 +131,22 @@ pub(crate) fn missing(folder: &Path) -> Vec<PathBuf> {
         .collect();
     folders.reverse();
     folders
+}
+
+/// Reads a small file of the state folder: neither through a link nor from a pipe, which would
+/// have us wait for its writer.
+pub(crate) fn read_private(path: &Path) -> io::Result<String> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut text = String::new();
+    file.take(LARGEST).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Replaces a small file in one step, readable by its owner only.

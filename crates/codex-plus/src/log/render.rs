@@ -7,6 +7,7 @@ use codex_plus_proxy::{ExchangeRecord, Timings};
 use serde_json::{Map, Value as Json, json};
 use tracing::Level;
 
+use crate::escape::{escape, steers};
 use crate::settings::LogFormat;
 
 use super::entry::{Entry, Event, Value};
@@ -216,25 +217,6 @@ fn write_json(line: Map<String, Json>, out: &mut String) {
             out.push(character);
         }
     }
-}
-
-/// Writes text so that it stays one line and cannot steer a terminal.
-pub(crate) fn escape(text: &str, out: &mut String) {
-    for character in text.chars() {
-        if steers(character) {
-            let _ = write!(out, "{}", character.escape_default());
-        } else {
-            out.push(character);
-        }
-    }
-}
-
-/// Control characters, line separators, and marks that change the reading direction.
-fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
-        || ('\u{202a}'..='\u{202e}').contains(&character)
-        || ('\u{2066}'..='\u{2069}').contains(&character)
 }
 
 /// A value: bare when it is one plain word, else in quotes, so that it cannot pose as fields.

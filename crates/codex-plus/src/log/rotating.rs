@@ -46,12 +46,13 @@ impl Rotating {
     fn reopen(&mut self) -> io::Result<()> {
         self.open = None;
         self.checked = Instant::now();
-        let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+        // A pipe in its place would have us wait for a reader.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let file = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
-            .custom_flags(no_follow)
+            .custom_flags(flags.bits().cast_signed())
             .open(&self.path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {

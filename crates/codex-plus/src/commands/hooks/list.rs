@@ -6,7 +6,7 @@ use crate::cli::{HooksArgs, LineArgs};
 use crate::daemon::StateDir;
 use crate::environment::Environment;
 use crate::hooks;
-use crate::output::{self, Exit, Paint};
+use crate::output::{self, Exit, Paint, visible};
 
 pub(super) fn list(env: &Environment, args: &HooksArgs) -> anyhow::Result<Exit> {
     let state = StateDir::resolve(args.state.state_dir.as_deref(), env)?;
@@ -48,7 +48,7 @@ fn encoded(path: &str) -> String {
 fn tell(told: &Value, is_running: bool) {
     let paint = Paint::for_stdout();
     let project = told["project"].as_str().unwrap_or("no project");
-    output::line(format!("Hooks of {project}:"));
+    output::line(format!("Hooks of {}:", visible(project)));
     if told["enabled"] == false {
         output::line(paint.yellow("  hooks are switched off: hooks.enabled = false"));
     }
@@ -80,7 +80,7 @@ fn tell(told: &Value, is_running: bool) {
         output::line("  none; put one into .codexplus/hooks/ or .codexplus/settings.json");
     }
     for problem in told["problems"].as_array().into_iter().flatten() {
-        output::warning(problem.as_str().unwrap_or_default());
+        output::warning(visible(problem.as_str().unwrap_or_default()));
     }
     if told["untrusted"].as_u64().unwrap_or(0) > 0 {
         output::line(
@@ -98,10 +98,10 @@ fn one(paint: Paint, hook: &Value, what: &str, place: &str) {
     } else {
         paint.yellow("off")
     };
-    output::line(format!("  {mark} {what}"));
-    output::line(format!("      {}", paint.dim(place)));
+    output::line(format!("  {mark} {}", visible(what)));
+    output::line(format!("      {}", paint.dim(&visible(place))));
     if let Some(why) = hook["off"].as_str() {
-        output::line(format!("      {why}"));
+        output::line(format!("      {}", visible(why)));
     }
     let stats = &hook["stats"];
     if stats.is_object() {
@@ -116,7 +116,7 @@ fn one(paint: Paint, hook: &Value, what: &str, place: &str) {
             spell(number("max_us")),
         ));
         if let Some(error) = stats["last_error"].as_str() {
-            output::line(format!("      last error: {}", paint.red(error)));
+            output::line(format!("      last error: {}", paint.red(&visible(error))));
         }
     }
 }

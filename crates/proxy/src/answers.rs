@@ -100,7 +100,7 @@ pub(crate) fn pass(
     idle: Duration,
 ) -> Response<AnswerBody> {
     let (mut head, body) = response.into_parts();
-    head.headers = headers::response(&head.headers);
+    head.headers = headers::response(head.headers);
     exchange.passing();
     tell_timings(&mut head.headers, &mut exchange);
     Response::from_parts(head, AnswerBody::carry(body, exchange, idle))

@@ -51,7 +51,7 @@ pub(crate) async fn carry(
         return answer;
     }
     if admin::is_ours(&head) {
-        return admin::answer(line, &head, body).await;
+        return Box::pin(admin::answer(line, &head, body)).await;
     }
     let mut exchange = Exchange::open(&line.ledger, client, transport, &head);
     if line.config.passthrough {
@@ -59,7 +59,9 @@ pub(crate) async fn carry(
     }
     let plan = line.plan(&head);
     match transport {
-        Transport::Http => http::carry(line, &plan, &head, body, exchange).await,
-        Transport::WebSocket => websocket::carry(line, plan, head, exchange).await,
+        Transport::Http => http::carry(line, &plan, head, body, exchange).await,
+        // In a box, as is what else seldom happens: a future is copied when a request begins, and
+        // is as large as the largest thing it may ever do.
+        Transport::WebSocket => Box::pin(websocket::carry(line, plan, head, exchange)).await,
     }
 }

@@ -1,6 +1,6 @@
 //! Which headers cross the proxy.
 //!
-//! Maps are built anew rather than thinned out: removing from a `HeaderMap` moves its last entry
+//! Maps are built anew rather than thinned out when something inside is left behind: removing from a `HeaderMap` moves its last entry
 //! into the gap, and the order clients chose is to survive.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -24,7 +24,7 @@ pub(crate) static SUBAGENT_HEADER: HeaderName = HeaderName::from_static("x-opena
 
 /// What a request carries on to the upstream. `Host` is left to the client stack, which writes
 /// the upstream's as its last header, just as Codex's own stack does without a proxy.
-pub(crate) fn request(from: &HeaderMap) -> HeaderMap {
+pub(crate) fn request(from: HeaderMap) -> HeaderMap {
     forward(from, |name| {
         name == header::HOST
             || name.as_str().starts_with(OURS)
@@ -34,7 +34,7 @@ pub(crate) fn request(from: &HeaderMap) -> HeaderMap {
 }
 
 /// What an answer carries back to the client.
-pub(crate) fn response(from: &HeaderMap) -> HeaderMap {
+pub(crate) fn response(from: HeaderMap) -> HeaderMap {
     forward(from, |_| false)
 }
 
@@ -58,9 +58,8 @@ pub(crate) fn keep_upgrade(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-fn forward(from: &HeaderMap, is_ours: impl Fn(&HeaderName) -> bool) -> HeaderMap {
-    // The usual case: nothing stays behind, or only the last one, which can go without a gap. A
-    // copy as a whole costs a fraction of one made header by header.
+fn forward(mut from: HeaderMap, is_ours: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    // The usual case: nothing stays behind, or only the last one, which can go without a gap.
     if !from.contains_key(header::CONNECTION) {
         let last = from.len().saturating_sub(1);
         let mut dropped = from
@@ -68,19 +67,19 @@ fn forward(from: &HeaderMap, is_ours: impl Fn(&HeaderName) -> bool) -> HeaderMap
             .enumerate()
             .filter(|(_, (name, value))| is_hop_by_hop(name, value) || is_ours(name));
         match (dropped.next(), dropped.next()) {
-            (None, _) => return from.clone(),
+            (None, _) => return from,
             (Some((at, (name, _))), None) if at == last => {
-                let mut to = from.clone();
-                to.remove(name);
-                return to;
+                let name = name.clone();
+                from.remove(name);
+                return from;
             }
             _ => {}
         }
     }
     let mut to = HeaderMap::with_capacity(from.len() + 2);
     // Without a Connection header nothing else can be named hop-by-hop: the usual case.
-    let named = connection_options(from);
-    for (name, value) in from {
+    let named = connection_options(&from);
+    for (name, value) in &from {
         let dropped = is_hop_by_hop(name, value)
             || is_ours(name)
             || named.iter().any(|n| n.eq_ignore_ascii_case(name.as_str()));
@@ -160,7 +159,7 @@ mod tests {
             ("x-codex-plus-timing", "1"),
             ("alpha", "2"),
         ]);
-        let to = request(&from);
+        let to = request(from);
         assert_eq!(
             names(&to),
             ["zeta", "authorization", "cookie", "cookie", "te", "alpha"]
@@ -187,6 +186,6 @@ mod tests {
             ("content-length", "3"),
             ("authorization", "x"),
         ]);
-        assert_eq!(names(&request(&from)), ["content-length", "authorization"]);
+        assert_eq!(names(&request(from)), ["content-length", "authorization"]);
     }
 }

@@ -261,7 +261,9 @@ async fn hold(
         .unwrap_or(limit)
         .min(limit)
         .min(32 << 20);
-    let mut held = BytesMut::with_capacity(believed);
+    // A body that came in one piece stays that piece.
+    let mut first = Bytes::new();
+    let mut held = BytesMut::new();
     let mut trailers = None;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| match &fault {
@@ -272,9 +274,21 @@ async fn hold(
             _ => Error::Body(error.to_string()),
         })?;
         match frame.into_data() {
-            Ok(data) => held.extend_from_slice(&data),
+            Ok(data) if first.is_empty() && held.is_empty() => first = data,
+            Ok(data) => {
+                if held.is_empty() {
+                    held.reserve(believed.max(first.len() + data.len()));
+                    held.extend_from_slice(&std::mem::take(&mut first));
+                }
+                held.extend_from_slice(&data);
+            }
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
-    Ok((held.freeze(), trailers))
+    let whole = if held.is_empty() {
+        first
+    } else {
+        held.freeze()
+    };
+    Ok((whole, trailers))
 }

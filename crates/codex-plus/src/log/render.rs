@@ -1,5 +1,6 @@
 //! From an entry to its line, as text or as JSON.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -47,15 +48,55 @@ pub(crate) fn render(entry: &Entry, format: LogFormat, colour: bool, out: &mut S
 }
 
 fn stamp(time: SystemTime) -> String {
-    jiff::Timestamp::try_from(time)
-        .map(|time| format!("{time:.3}"))
-        .unwrap_or_default()
+    let mut text = String::new();
+    write_stamp(time, &mut text);
+    text
+}
+
+/// `2026-01-31T10:20:30.123Z`
+fn write_stamp(time: SystemTime, out: &mut String) {
+    thread_local! {
+        /// The last second that was written, and how: lines come in bursts.
+        static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    }
+    let Ok(since) = time.duration_since(SystemTime::UNIX_EPOCH) else {
+        // Before 1970: a clock that was never set.
+        return out.push_str("1970-01-01T00:00:00.000Z");
+    };
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != since.as_secs() {
+            let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+            *second = since.as_secs();
+            *text = jiff::Timestamp::from_second(seconds)
+                .map(|time| format!("{time:.0}").trim_end_matches('Z').to_owned())
+                .unwrap_or_default();
+        }
+        out.push_str(text);
+    });
+    let millis = since.subsec_millis();
+    out.push('.');
+    for digit in [millis / 100, millis / 10 % 10, millis % 10] {
+        push_digit(u64::from(digit), out);
+    }
+    out.push('Z');
+}
+
+/// A number as `write!` would have it, without what `write!` costs.
+fn push(number: u64, out: &mut String) {
+    if number >= 10 {
+        push(number / 10, out);
+    }
+    push_digit(number % 10, out);
+}
+
+fn push_digit(digit: u64, out: &mut String) {
+    out.push(u8::try_from(digit).map_or('?', |digit| char::from(b'0' + digit)));
 }
 
 /// `time LEVEL name`
 fn head(time: SystemTime, level: Level, name: &str, colour: bool, out: &mut String) {
-    let time = stamp(time);
     if colour {
+        let time = stamp(time);
         let code = match level {
             Level::ERROR => 31,
             Level::WARN => 33,
@@ -67,7 +108,11 @@ fn head(time: SystemTime, level: Level, name: &str, colour: bool, out: &mut Stri
             "\x1b[2m{time}\x1b[0m \x1b[{code}m{level}\x1b[0m \x1b[1m{name}\x1b[0m"
         );
     } else {
-        let _ = write!(out, "{time} {level} {name}");
+        write_stamp(time, out);
+        out.push(' ');
+        out.push_str(level.as_str());
+        out.push(' ');
+        out.push_str(name);
     }
 }
 
@@ -92,16 +137,23 @@ fn event_text(event: &Event, colour: bool, out: &mut String) {
 }
 
 fn exchange_text(record: &ExchangeRecord, out: &mut String) {
-    let _ = write!(out, " id={} {}", record.id, record.transport.as_str());
+    out.push_str(" id=");
+    push(record.id, out);
+    out.push(' ');
+    out.push_str(record.transport.as_str());
     if let Some(turn) = record.turn {
-        let _ = write!(out, " {turn}");
+        out.push(' ');
+        out.push_str(turn);
     }
     out.push(' ');
     quoted(&record.method, out);
     out.push(' ');
     quoted(&record.path, out);
     match record.status {
-        Some(status) => drop(write!(out, " {status}")),
+        Some(status) => {
+            out.push(' ');
+            push(u64::from(status), out);
+        }
         None => out.push_str(" -"),
     }
     out.push_str(" in=");
@@ -113,7 +165,8 @@ fn exchange_text(record: &ExchangeRecord, out: &mut String) {
         out.push_str(" session=");
         quoted(session, out);
     }
-    let _ = write!(out, " outcome={}", record.outcome.as_str());
+    out.push_str(" outcome=");
+    out.push_str(record.outcome.as_str());
     if let Some(reason) = &record.reason {
         out.push_str(" reason=");
         quoted(reason, out);
@@ -135,7 +188,10 @@ fn timings_text(timings: &Timings, out: &mut String) {
         let _ = write!(out, " read={}", human_time(timings.read));
     }
     for filter in &timings.filters {
-        let _ = write!(out, " {}={}", filter.name, human_time(filter.took));
+        out.push(' ');
+        out.push_str(filter.name);
+        out.push('=');
+        write_time(filter.took, out);
     }
 }
 
@@ -256,7 +312,8 @@ pub(crate) fn human_time(span: Duration) -> String {
 fn write_bytes(bytes: u64, out: &mut String) {
     let (unit, name) = match bytes {
         0..1_000 => {
-            let _ = write!(out, "{bytes}B");
+            push(bytes, out);
+            out.push('B');
             return;
         }
         1_000..1_000_000 => (1_000, "kB"),
@@ -264,21 +321,40 @@ fn write_bytes(bytes: u64, out: &mut String) {
         _ => (1_000_000_000, "GB"),
     };
     let tenths = bytes.saturating_add(unit / 20) / (unit / 10);
-    let _ = write!(out, "{}.{}{name}", tenths / 10, tenths % 10);
+    push(tenths / 10, out);
+    out.push('.');
+    push(tenths % 10, out);
+    out.push_str(name);
 }
 
 fn write_time(span: Duration, out: &mut String) {
-    let micros = span.as_micros();
-    let _ = match span.as_millis() {
+    let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+    match micros / 1_000 {
         0..10 => {
             let hundredths = (micros + 5) / 10;
-            write!(out, "{}.{:02}ms", hundredths / 100, hundredths % 100)
+            push(hundredths / 100, out);
+            out.push('.');
+            push_digit(hundredths / 10 % 10, out);
+            push_digit(hundredths % 10, out);
+            out.push_str("ms");
         }
-        10..1_000 => write!(out, "{}ms", (micros + 500) / 1_000),
-        1_000..60_000 => {
-            let tenths = (span.as_millis() + 50) / 100;
-            write!(out, "{}.{}s", tenths / 10, tenths % 10)
+        10..1_000 => {
+            push((micros + 500) / 1_000, out);
+            out.push_str("ms");
         }
-        _ => write!(out, "{}m{:02}s", span.as_secs() / 60, span.as_secs() % 60),
-    };
+        millis @ 1_000..60_000 => {
+            let tenths = (millis + 50) / 100;
+            push(tenths / 10, out);
+            out.push('.');
+            push_digit(tenths % 10, out);
+            out.push('s');
+        }
+        _ => {
+            push(span.as_secs() / 60, out);
+            out.push('m');
+            push_digit(span.as_secs() % 60 / 10, out);
+            push_digit(span.as_secs() % 10, out);
+            out.push('s');
+        }
+    }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn filter(
     listeners.end(AnswerEnd::Completed);
     exchange.filtered(&mut listeners.spent);
     exchange.passed(document.len());
-    head.headers = headers::response(&head.headers);
+    head.headers = headers::response(head.headers);
     answers::tell_timings(&mut head.headers, &mut exchange);
     exchange.end(Outcome::Completed, None);
     head.headers

@@ -26,7 +26,7 @@ use crate::observe::Outcome;
 pub(crate) async fn carry(
     line: &Arc<Line>,
     plan: &Plan,
-    head: &Parts,
+    head: Parts,
     body: Incoming,
     mut exchange: Exchange,
 ) -> Response<AnswerBody> {
@@ -40,7 +40,7 @@ pub(crate) async fn carry(
             response,
             listeners: Some(listeners),
             ask,
-        }) => filter(line, response, listeners, ask, exchange).await,
+        }) => Box::pin(filter(line, response, listeners, ask, exchange)).await,
         Ok(Sent::Replied(mut response)) => {
             answers::tell_timings(response.headers_mut(), &mut exchange);
             exchange.end_with(response.status(), Outcome::Answered, None);
@@ -63,7 +63,7 @@ enum Sent {
 async fn send(
     line: &Arc<Line>,
     plan: &Plan,
-    head: &Parts,
+    mut head: Parts,
     body: Incoming,
     exchange: &mut Exchange,
 ) -> Result<Sent, Error> {
@@ -75,14 +75,19 @@ async fn send(
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    let target = line.upstream.target(head)?;
-    let mut headers = headers::request(&head.headers);
+    let target = line.upstream.target(&head)?;
+    let mut headers;
     let (body, fault, mut listeners, kept) = if plan.is_empty() {
-        let tap = along::tap(line, head, exchange);
+        let tap = along::tap(line, &head, exchange);
+        // Nobody reads them any more: moved, not copied.
+        headers = headers::request(std::mem::take(&mut head.headers));
         let (body, fault) = line.carry_body(body, exchange, tap);
         (body, fault, None, None)
     } else {
-        match inspect(line, plan, head, &mut headers, body, exchange).await? {
+        headers = headers::request(head.headers.clone());
+        // In a box: carried exchanges have no use for the room it takes.
+        let inspected = Box::pin(inspect(line, plan, &head, &mut headers, body, exchange));
+        match inspected.await? {
             Inspected::Forward {
                 body,
                 fault,
@@ -149,7 +154,7 @@ async fn filter(
     match readable(&response) {
         Some(Readable::Events) => {
             let (mut head, body) = response.into_parts();
-            head.headers = headers::response(&head.headers);
+            head.headers = headers::response(head.headers);
             // A stream that filters may change has no length to announce.
             headers::without(&mut head.headers, &header::CONTENT_LENGTH);
             let source = Source::new(body, line.config.timeouts.stream_idle.get());

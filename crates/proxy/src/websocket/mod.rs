@@ -67,7 +67,7 @@ pub(crate) async fn carry(
     };
     let mut answer = Response::new(AnswerBody::whole(bytes::Bytes::new()));
     *answer.status_mut() = response.status();
-    *answer.headers_mut() = headers::response(response.headers());
+    *answer.headers_mut() = headers::response(response.headers().clone());
     headers::keep_upgrade(response.headers(), answer.headers_mut());
     answers::tell_timings(answer.headers_mut(), &mut exchange);
     let upstream = hyper::upgrade::on(response);
@@ -105,7 +105,7 @@ async fn shake_hands(
 }
 
 fn offer(plan: &Plan, from: &HeaderMap) -> HeaderMap {
-    let mut to = headers::request(from);
+    let mut to = headers::request(from.clone());
     headers::keep_upgrade(from, &mut to);
     if !plan.is_empty() {
         // What filters are to read must not be compressed; the extension is only ever an offer.

@@ -126,8 +126,11 @@ fn plain_words(bytes: &[u8]) -> usize {
 /// Halves of surrogate pairs, which no Rust string can hold, become U+FFFD.
 pub(crate) fn unescape(literal: &[u8]) -> Option<Cow<'_, str>> {
     let inner = literal.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if memchr::memchr(b'\\', inner).is_none() {
+    let Some(first) = memchr::memchr(b'\\', inner) else {
         return Some(String::from_utf8_lossy(inner));
+    };
+    if let Some(text) = unescape_simple(inner, first) {
+        return Some(Cow::Owned(text));
     }
     if let Ok(text) = serde_json::from_slice::<String>(literal) {
         return Some(Cow::Owned(text));
@@ -136,6 +139,33 @@ pub(crate) fn unescape(literal: &[u8]) -> Option<Cow<'_, str>> {
     let mut json = serde_json::Deserializer::from_slice(literal);
     let bytes = Bytes::deserialize(&mut json).ok()?;
     Some(Cow::Owned(String::from_utf8_lossy(&bytes.0).into_owned()))
+}
+
+/// The same for the inside of a literal whose escapes are all of one letter, as in JSON within
+/// JSON; `first` is where the first one stands. `None` leaves the answer to others.
+fn unescape_simple(inner: &[u8], first: usize) -> Option<String> {
+    let mut text = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    let mut at = first;
+    loop {
+        let (plain, escape) = rest.split_at_checked(at)?;
+        text.extend_from_slice(plain);
+        let [b'\\', letter, after @ ..] = escape else {
+            // A quote or control character has no place here, unless this is the end.
+            return escape.is_empty().then(|| String::from_utf8(text).ok())?;
+        };
+        text.push(match letter {
+            b'"' | b'\\' | b'/' => *letter,
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'r' => b'\r',
+            b'b' => 0x08,
+            b'f' => 0x0c,
+            _ => return None,
+        });
+        rest = after;
+        at = plain_prefix(rest);
+    }
 }
 
 /// A JSON string literal that says `text`, as `serde_json` writes it.

@@ -13,7 +13,7 @@ use codex_plus_project::status_line::{Mode, StatusLines};
 use codex_plus_wire::event::{EventKind, EventKinds};
 use codex_plus_wire::patch;
 use codex_plus_wire::request::RequestBody;
-use codex_plus_wire::turn::{Turn, TurnKind};
+use codex_plus_wire::turn::{TurnKind, TurnMetadata};
 use http::request::Parts;
 
 use super::is_ask;
@@ -57,7 +57,7 @@ impl StatusLineFilter {
         }
         let metadata = head.headers.get(&METADATA_HEADER);
         let metadata = metadata.and_then(|value| value.to_str().ok());
-        let folders = Turn::from_head(metadata, None).metadata.workspaces;
+        let folders = metadata.map_or_else(Vec::new, TurnMetadata::workspaces_in);
         folders.iter().any(|folder| {
             let line = self.lines.line_for(Path::new(folder));
             line.is_none_or(|line| line.mode != Mode::Off)

@@ -17,6 +17,9 @@ try:
 except ImportError:
     orjson = None  # type: ignore[assignment]
 
+# `json.dumps` would make one for every call.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
 Answer = Tuple[int, bytes, bytes]
 
 
@@ -31,7 +34,7 @@ def dumps(value: Any) -> bytes:
         except TypeError:
             pass  # big integers, lone surrogates and the like: slower, but they work
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+        return _ENCODER.encode(value).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise NotJson(f"the hook's result is no JSON: {error}") from None
 
@@ -48,11 +51,9 @@ class _Snapshot:
     changed is read from its bytes again and walked.
     """
 
-    def __init__(self, raw: bytes, pick: Callable[[Any], Any] = lambda document: document) -> None:
-        self._raw = raw
-        self._pick = pick
-        self.value = pick(loads(raw))
-        self._bytes = marshal.dumps(self.value, 0)
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._bytes = marshal.dumps(value, 0)
 
     def edits(self, after: Any) -> list[Dict[str, Any]]:
         try:
@@ -60,7 +61,7 @@ class _Snapshot:
                 return []
         except ValueError:
             pass  # holds something that is not plain data: the walk says where
-        return edits(self._pick(loads(self._raw)), after)
+        return edits(marshal.loads(self._bytes), after)
 
 
 async def run(loaded: Loaded, method: str, given: Dict[str, Any], payload: bytes) -> Answer:
@@ -76,11 +77,11 @@ async def run(loaded: Loaded, method: str, given: Dict[str, Any], payload: bytes
     state = dumps(vars(request.state)) if vars(request.state) else b""
     found: Any
     if method == "pre_input":
-        body = _Snapshot(payload)
+        body = _Snapshot(loads(payload))
         answer = await _awaited(hook.pre_input(request, body.value))
         found = body.edits(body.value if answer is None else answer)
     elif method == "post_output":
-        whole = _Snapshot(payload)
+        whole = _Snapshot(loads(payload))
         given_answer = whole.value
         response = Response(
             given_answer["status_code"], given_answer["headers"], given_answer["body"], request
@@ -94,12 +95,12 @@ async def run(loaded: Loaded, method: str, given: Dict[str, Any], payload: bytes
         found = whole.edits(given_answer)
     elif method == "pre_tool_use":
         tool = loads(payload)
-        args = _Snapshot(payload, lambda document: document["tool_args"])
+        args = _Snapshot(tool["tool_args"])
         answer = await _awaited(hook.pre_tool_use(request, tool["tool_name"], args.value))
         found = args.edits(args.value if answer is None else answer)
     elif method == "post_tool_use":
         tool = loads(payload)
-        output = _Snapshot(payload, lambda document: document["tool_output"])
+        output = _Snapshot(tool["tool_output"])
         answer = await _awaited(
             hook.post_tool_use(request, tool["tool_name"], tool["tool_args"], output.value)
         )

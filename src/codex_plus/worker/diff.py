@@ -33,21 +33,25 @@ def edits(before: Any, after: Any) -> List[Edit]:
 
 def same(before: Any, after: Any) -> bool:
     """Whether two values are the same JSON. ``1``, ``1.0`` and ``True`` are three values."""
-    if before is after:
-        return True
     if isinstance(before, (dict, list)) and _alike(before, after):
+        return True
+    return _same(before, after)
+
+
+def _same(before: Any, after: Any) -> bool:
+    if before is after:
         return True
     if isinstance(before, dict):
         return (
             isinstance(after, dict)
             and len(before) == len(after)
-            and all(key in after and same(value, after[key]) for key, value in before.items())
+            and all(key in after and _same(value, after[key]) for key, value in before.items())
         )
     if isinstance(before, list):
         return (
             isinstance(after, (list, tuple))
             and len(before) == len(after)
-            and all(map(same, before, after))
+            and all(map(_same, before, after))
         )
     if isinstance(before, bool) or isinstance(after, bool) or before is None or after is None:
         return False
@@ -73,7 +77,7 @@ def _compare(before: Any, after: Any, path: Path, found: List[Edit]) -> None:
         _compare_objects(before, after, path, found)
     elif isinstance(before, list) and isinstance(after, (list, tuple)):
         _compare_lists(before, list(after), path, found)
-    elif not same(before, after):
+    elif not _same(before, after):
         found.append({"op": "set", "path": path, "value": after})
 
 
@@ -93,15 +97,21 @@ def _compare_objects(before: Any, after: Any, path: Path, found: List[Edit]) -> 
 
 def _compare_lists(before: List[Any], after: List[Any], path: Path, found: List[Edit]) -> None:
     start, shorter = 0, min(len(before), len(after))
+    if len(before) == len(after) == 1:
+        _compare(before[0], after[0], [*path, 0], found)
+        return
     while start < shorter and same(before[start], after[start]):
         start += 1
     end = 0
-    while end < shorter - start and same(before[-1 - end], after[-1 - end]):
+    # One that is left of both is known to differ.
+    last = 1 if len(before) == len(after) == start + 1 else 0
+    while end < shorter - start - last and same(before[-1 - end], after[-1 - end]):
         end += 1
     old, new = before[start : len(before) - end], after[start : len(after) - end]
     if not old and not new:
         return
     if not old or not new or len(old) == len(new) == 1:
+        # The usual ways to edit a list leave no more than this.
         blocks = [(0, len(old), 0, len(new))]
     else:
         blocks = _differing(old, new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dis
 import inspect
 import linecache
 import os
@@ -11,7 +12,7 @@ import sys
 import tokenize
 import traceback
 from io import BytesIO
-from types import ModuleType, TracebackType
+from types import CodeType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any, Dict, List, Mapping, Optional, Type
 
 from ..base import Hook
@@ -35,6 +36,7 @@ class Loaded:
         self._source = source
         self._hook: Optional[Hook] = None
         self._failure: Optional[BaseException] = None
+        self._may_wait: Dict[str, bool] = {}
 
     def hook(self) -> Hook:
         """The hook. Raises what the file's code raised, also when asked again."""
@@ -47,6 +49,15 @@ class Loaded:
                 self._failure = error
                 raise
         return self._hook
+
+    def may_wait(self, method: str) -> bool:
+        """Whether a call may have to wait for something; surely not when no ``await`` is in it."""
+        if self._hook is None:
+            return True
+        known = self._may_wait.get(method)
+        if known is None:
+            known = self._may_wait[method] = _may_wait(getattr(self._hook, method, None))
+        return known
 
     def _make(self) -> Hook:
         text = blank_front_matter(_decoded(self._source))
@@ -61,6 +72,20 @@ class Loaded:
         sys.modules[module.__name__] = module
         exec(code, module.__dict__)
         return _hook_class(module)(self.name, self._config)
+
+
+def _may_wait(method: Any) -> bool:
+    if type(method) is not MethodType or type(method.__func__) is not FunctionType:
+        return True
+    code: CodeType = method.__func__.__code__
+    if not code.co_flags & inspect.CO_COROUTINE:
+        return True  # what it returns may be awaitable
+    # Every `await`, `async for` and `async with` comes to one of these.
+    waits = ("GET_AWAITABLE", "GET_ANEXT", "YIELD_FROM")
+    # `asyncio.timeout()` and the like ask for the task they run in.
+    return "asyncio" in code.co_names or any(
+        step.opname in waits for step in dis.get_instructions(code)
+    )
 
 
 def _decoded(source: bytes) -> str:

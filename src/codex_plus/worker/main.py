@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import json
 import logging
 import os
 import socket
 import sys
 import threading
-from typing import Any, Dict, Optional
+from typing import Any, Coroutine, Dict, Optional
 
 from . import capture, frames
 from .calls import run as run_call
@@ -88,7 +90,14 @@ class Worker(asyncio.Protocol):
 
     def _call(self, call: int, payload: memoryview) -> None:
         head, body = frames.split(payload)
-        work = self._run(call, json.loads(head), body)
+        told = json.loads(head)
+        work = self._run(call, told, body)
+        loaded = self._hooks.get(told["hook"])
+        if loaded is not None and not loaded.may_wait(told["method"]):
+            # It ends at its first step, so it needs no task, which would cost a turn of the loop.
+            if not contextvars.copy_context().run(_finish, work):
+                self._cancelled(call)
+            return
         task = asyncio.Task(work, loop=self._loop, **_EAGER)
         if not task.done():
             self._tasks[call] = task
@@ -98,7 +107,10 @@ class Worker(asyncio.Protocol):
         self._tasks.pop(call, None)
         # Told here, because a task cancelled before its first step never runs a line.
         if task.cancelled():
-            self.send(_error(call, "cancelled", {"message": "cancelled"}))
+            self._cancelled(call)
+
+    def _cancelled(self, call: int) -> None:
+        self.send(_error(call, "cancelled", {"message": "cancelled"}))
 
     async def _run(self, call: int, head: Dict[str, Any], body: bytes) -> None:
         path = ""
@@ -129,6 +141,18 @@ class Worker(asyncio.Protocol):
         self.send(answer)
 
 
+def _finish(work: Coroutine[Any, None, None]) -> bool:
+    """Run a coroutine that waits for nothing; false when the hook cancelled itself."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return True
+    except asyncio.CancelledError:
+        return False
+    work.close()
+    return False
+
+
 def _error(call: int, kind: str, told: Dict[str, Any]) -> bytes:
     return frames.encode(frames.ERROR, call, json.dumps({"kind": kind, **told}).encode())
 
@@ -146,6 +170,9 @@ def serve(
     capture.install(worker.log, settings.get("log_level", "INFO"))
     logging.captureWarnings(True)
     loop.set_exception_handler(_lost_exception)
+    # What is here now stays: the collector need not go through it again with every large body.
+    gc.collect()
+    gc.freeze()
     loop.run_until_complete(loop.create_unix_connection(lambda: worker, sock=connection))
     try:
         loop.run_forever()

@@ -2,20 +2,22 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::call::Call;
 use super::frame::{self, Kind};
 use super::hook::PythonHook;
+use super::lock;
 use super::log::LogRecord;
+use super::outbox::Outbox;
 
 /// No more records of one call are kept; all are in the log.
 const MOST_LOGS: usize = 256;
@@ -60,14 +62,11 @@ struct State {
     ended: bool,
 }
 
-/// One part of the outgoing bytes: a frame's beginning and its body.
-type Outgoing = (Bytes, Bytes);
-
 /// A worker's connection, shared by its callers and its supervisor.
 #[derive(Debug)]
 pub(super) struct Link {
     state: Mutex<State>,
-    out: mpsc::UnboundedSender<Outgoing>,
+    pub(super) out: Outbox,
     /// Told when an idle worker gets a call.
     pub(super) begun: Notify,
     pub(super) stage: watch::Sender<Stage>,
@@ -81,27 +80,19 @@ pub(super) struct Link {
     pub(super) stuck_at: Mutex<Option<String>>,
 }
 
-/// A lock whose holder cannot panic half-way.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Link {
-    /// A link, and what [`write`] takes.
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Outgoing>) {
-        // Not bounded by itself: the calls in flight are, and each puts in two at most.
-        let (out, outgoing) = mpsc::unbounded_channel();
-        let link = Self {
+    /// A link that sends over this half of a socket.
+    pub(super) fn new(socket: OwnedWriteHalf) -> Self {
+        Self {
             state: Mutex::default(),
-            out,
+            out: Outbox::new(socket),
             begun: Notify::new(),
             stage: watch::Sender::new(Stage::Starting),
             blocked: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             pinged: Mutex::new(None),
             stuck_at: Mutex::new(None),
-        };
-        (link, outgoing)
+        }
     }
 
     /// Calls in flight, and since when the oldest is.
@@ -157,7 +148,7 @@ impl Link {
             head.to_string().as_bytes(),
             call.payload.len(),
         );
-        let _ = self.out.send((head.freeze(), call.payload.clone()));
+        self.out.send(head.freeze(), call.payload.clone());
         if state.pending.is_empty() && state.abandoned.is_empty() {
             self.begun.notify_one();
         }
@@ -183,7 +174,7 @@ impl Link {
         });
         let head = head.to_string();
         let head = frame::encode_split(Kind::Load, 0, head.as_bytes(), hook.source.len());
-        let _ = self.out.send((head.freeze(), hook.source.clone()));
+        self.out.send(head.freeze(), hook.source.clone());
         state.loaded.insert(hook.path.clone(), (hook.hash, number));
         number
     }
@@ -193,18 +184,16 @@ impl Link {
         let mut state = lock(&self.state);
         if state.pending.remove(&id).is_some() {
             state.abandoned.insert(id, Instant::now());
-            let _ = self
-                .out
-                .send((frame::encode(Kind::Cancel, id, b""), Bytes::new()));
+            self.out
+                .send(frame::encode(Kind::Cancel, id, b""), Bytes::new());
         }
     }
 
     /// Asks the loop for a sign of life.
     pub(super) fn ping(&self) {
         *lock(&self.pinged) = Some(Instant::now());
-        let _ = self
-            .out
-            .send((frame::encode(Kind::Ping, 0, b""), Bytes::new()));
+        self.out
+            .send(frame::encode(Kind::Ping, 0, b""), Bytes::new());
     }
 
     /// Lets calls the worker gave back go elsewhere.
@@ -228,6 +217,7 @@ impl Link {
             let _ = call.answer.send(Answer::Lost { why, alone });
         }
         drop(state);
+        self.out.close();
         self.stage.send_replace(Stage::Ended(why.to_owned()));
     }
 
@@ -288,22 +278,4 @@ pub(super) async fn read(link: &Link, mut from: OwnedReadHalf, limit: usize) -> 
             }
         }
     }
-}
-
-/// Writes what callers send, after the greeting; says why it cannot any more.
-pub(super) async fn write(
-    mut to: OwnedWriteHalf,
-    greeting: Bytes,
-    mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
-) -> String {
-    let mut next = Some((greeting, Bytes::new()));
-    while let Some((head, body)) = next {
-        let mut whole = bytes::Buf::chain(head, body);
-        if to.write_all_buf(&mut whole).await.is_err() {
-            // The reader sees the end too, and knows more about it.
-            std::future::pending::<()>().await;
-        }
-        next = outgoing.recv().await;
-    }
-    std::future::pending().await
 }

@@ -12,6 +12,7 @@ mod hook;
 mod link;
 mod log;
 mod metadata;
+mod outbox;
 mod pool;
 mod process;
 mod watch;
@@ -23,3 +24,10 @@ pub use hook::{Discovery, HookProblem, PythonHook, discover};
 pub use log::LogRecord;
 pub use metadata::{HookType, InputScope, Metadata, MetadataError};
 pub use pool::{PoolConfig, PoolStatus, PythonPool};
+
+/// A lock whose holder cannot panic half-way.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -39,6 +39,12 @@ pub(super) struct Process {
 pub(super) struct Ends {
     /// Frames.
     pub(super) frames: UnixStream,
+    pub(super) others: Others,
+}
+
+/// All ends but that of the frames.
+#[derive(Debug)]
+pub(super) struct Others {
     /// Questions to its monitor thread.
     pub(super) control: UnixStream,
     /// What it and its children write to descriptors 1 and 2.
@@ -77,9 +83,11 @@ pub(super) fn spawn(python: &Path, folder: Option<&Path>) -> io::Result<(Process
     control.set_nonblocking(true)?;
     let ends = Ends {
         frames: UnixStream::from_std(frames)?,
-        control: UnixStream::from_std(control)?,
-        output: pipe::Receiver::from_owned_fd(output.into())?,
-        lifeline,
+        others: Others {
+            control: UnixStream::from_std(control)?,
+            output: pipe::Receiver::from_owned_fd(output.into())?,
+            lifeline,
+        },
     };
     Ok((process, ends))
 }

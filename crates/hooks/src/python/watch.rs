@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixStream, unix::pipe};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, pipe};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::carried;
-use super::link::{self, Link, lock};
+use super::link::{self, Link};
+use super::lock;
 use super::log::escape;
 use super::pool::PoolConfig;
-use super::process::{Ends, Process};
+use super::process::{Others, Process};
 
 /// How often a busy worker is looked at.
 const TICK: Duration = Duration::from_millis(25);
@@ -27,8 +30,8 @@ const LONGEST_LINE: usize = 4096;
 pub(super) struct Watched {
     pub(super) link: Arc<Link>,
     pub(super) process: Process,
-    pub(super) ends: Ends,
-    pub(super) outgoing: tokio::sync::mpsc::UnboundedReceiver<(bytes::Bytes, bytes::Bytes)>,
+    pub(super) from: OwnedReadHalf,
+    pub(super) ends: Others,
     /// Closes when nobody needs the worker any more.
     pub(super) needed: oneshot::Receiver<()>,
     /// Told when the pool may choose differently.
@@ -41,14 +44,13 @@ pub(super) async fn supervise(watched: Watched) {
     let Watched {
         link,
         process,
+        from,
         ends,
-        outgoing,
         needed,
         changed,
         config,
     } = watched;
-    let Ends {
-        frames,
+    let Others {
         control,
         output,
         lifeline,
@@ -58,11 +60,11 @@ pub(super) async fn supervise(watched: Watched) {
         "memory_limit": config.memory_limit,
         "log_level": config.log_level,
     });
-    let (from, to) = frames.into_split();
+    link.out.send(carried::greeting(&settings), Bytes::new());
     let mut said = Vec::new();
     let (why, by_itself) = tokio::select! {
         why = link::read(&link, from, config.frame_limit) => (why, true),
-        why = link::write(to, carried::greeting(&settings), outgoing) => (why, false),
+        () = write(&link) => (String::new(), false),
         why = look(&link, control, process.id, &changed, &config) => (why, false),
         _ = needed => ("it was stopped".to_owned(), false),
         () = listen(output, &mut said) => (String::new(), false),
@@ -79,6 +81,13 @@ pub(super) async fn supervise(watched: Watched) {
     tracing::debug!(target: "hook", "a Python worker ended: {why}");
     link.end(&why);
     changed.notify_waiters();
+}
+
+/// Writes what callers left over, for as long as the worker reads.
+async fn write(link: &Link) {
+    link.out.flush().await;
+    // The reader sees the end too, and knows more about it.
+    std::future::pending::<()>().await;
 }
 
 /// What the monitor thread says.

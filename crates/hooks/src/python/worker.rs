@@ -9,7 +9,8 @@ use tokio::sync::{Notify, oneshot};
 
 use super::call::Call;
 use super::hook::PythonHook;
-use super::link::{Answer, Link, Stage, lock};
+use super::link::{Answer, Link, Stage};
+use super::lock;
 use super::pool::PoolConfig;
 use super::process;
 use super::watch::{Watched, supervise};
@@ -30,15 +31,15 @@ impl Worker {
         changed: &Arc<Notify>,
     ) -> io::Result<Self> {
         let (process, ends) = process::spawn(python, config.project.as_deref())?;
-        let (link, outgoing) = Link::new();
-        let link = Arc::new(link);
+        let (from, to) = ends.frames.into_split();
+        let link = Arc::new(Link::new(to));
         let (needed, no_longer) = oneshot::channel();
         let id = process.id;
         tokio::spawn(supervise(Watched {
             link: Arc::clone(&link),
             process,
-            ends,
-            outgoing,
+            from,
+            ends: ends.others,
             needed: no_longer,
             changed: Arc::clone(changed),
             config: Arc::clone(config),

@@ -91,15 +91,13 @@ async fn command_hooks_that_fail_are_passed_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn exchanges_do_not_queue_behind_a_slow_hook() {
     for wait in ["await asyncio.sleep(0.01)", "time.sleep(0.01)"] {
-        // What blocks a worker takes it whole, so only as many are at once as there are workers.
-        let at_once = if wait.starts_with("await") { 10 } else { 4 };
         let hook = python(
             "name: slow\ninput: prompt\ntimeout: 30",
             &format!(
                 "pre_input(self, request, body):\n    \
                  open(os.environ['HOME'] + '/../in-' + body['prompt'], 'w').close()\n    \
                  while sum(n.startswith('in-') for n in os.listdir(os.environ['HOME'] + '/..')) \
-                 < {at_once}:\n        {wait}\n    body['prompt'] += ' through'"
+                 < 10:\n        {wait}\n    body['prompt'] += ' through'"
             ),
         );
         let stage = Stage::with(&[("home/.codexplus/hooks/slow.py", &hook)]).await;
@@ -115,6 +113,41 @@ async fn exchanges_do_not_queue_behind_a_slow_hook() {
         let through = text_of(&json!(stage.inputs())).matches(" through").count();
         assert_eq!(through, 10, "{wait} {}", stage.proxy.log());
     }
+}
+
+/// Three block their workers until a file appears, which is made when the others are answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn exchanges_pass_those_whose_hook_blocks() {
+    let hook = python(
+        "name: slow\ninput: prompt\ntimeout: 60",
+        "pre_input(self, request, body):\n    \
+         while 'slow' in body['prompt'] and not os.path.exists(os.environ['HOME'] + '/../gate'):\n        \
+         time.sleep(0.01)\n    body['prompt'] += ' through'",
+    );
+    let stage = Stage::with(&[("home/.codexplus/hooks/slow.py", &hook)]).await;
+    let ask = |number: usize, word: &'static str| {
+        let mut client = stage.client(Over::Stream);
+        async move {
+            let words = prompt(&format!("p{number}"), word);
+            client.ask(turn(json!([words]))).await
+        }
+    };
+    let mut slow = tokio::task::JoinSet::new();
+    for number in 0..3 {
+        slow.spawn(ask(number, "slow"));
+    }
+    let mut quick = tokio::task::JoinSet::new();
+    for number in 3..10 {
+        quick.spawn(ask(number, "quick"));
+    }
+    quick.join_all().await;
+    let sent = text_of(&json!(stage.inputs()));
+    assert_eq!(sent.matches("quick through").count(), 7, "{sent}");
+    assert_eq!(sent.matches("slow").count(), 0, "{sent}");
+    stage.proxy.home().write("gate", "");
+    slow.join_all().await;
+    let sent = text_of(&json!(stage.inputs()));
+    assert_eq!(sent.matches("slow through").count(), 3, "{sent}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,8 @@ pub struct Config {
     pub output: ByteSize,
     /// The Python that runs hooks. Empty: the project's virtual environment, else `python3`.
     pub python: String,
-    /// Python worker processes at once.
+    /// Python worker processes at once. One is kept warm; others start only while hooks that block
+    /// (`time.sleep`, a long computation) hold theirs, and end when they have nothing to do.
     pub workers: usize,
     /// Memory of one Python worker before it is replaced.
     pub worker_memory: ByteSize,
@@ -46,7 +47,7 @@ impl Default for Config {
             max_background: 16,
             output: ByteSize::mebibytes(1),
             python: String::new(),
-            workers: 4,
+            workers: 16,
             worker_memory: ByteSize::mebibytes(512),
             session_idle: TimeSpan::seconds(1800),
         }

@@ -35,6 +35,83 @@ async fn ten_awaiting_calls_overlap() {
     assert_eq!(one.status().started, 1);
 }
 
+/// Blocks its worker until a file is there.
+fn waits_for(gate: &std::path::Path) -> PythonHook {
+    let gate = gate.display();
+    named(
+        "waits",
+        &format!("while not os.path.exists('{gate}'): time.sleep(0.002)\nreturn 'waited'"),
+    )
+}
+
+#[tokio::test]
+async fn calls_pass_those_that_block_their_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    for blocking in [1, 5] {
+        let pool = pool();
+        let gate = folder.path().join(blocking.to_string());
+        let (slow, quick) = (waits_for(&gate), named("quick", "return 'passed'"));
+        let slow = join_all((0..blocking).map(|_| edited(&pool, &slow, "{}")));
+        let quick = async {
+            // Among them and behind them.
+            for _ in 0..3 {
+                let quick = (0..10).map(|_| edited(&pool, &quick, "{}"));
+                let answers = join_all(quick).await;
+                assert!(answers.iter().all(|answer| answer == "passed"));
+            }
+            // Only now may the others end: had one of these waited for them, none would.
+            std::fs::write(&gate, "").unwrap();
+        };
+        let (waited, ()) = tokio::join!(slow, quick);
+        assert!(waited.iter().all(|answer| answer == "waited"), "{blocking}");
+    }
+}
+
+#[tokio::test]
+async fn ten_calls_that_block_are_carried_at_once_and_their_workers_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = PythonPool::new(PoolConfig {
+        idle_after: Duration::from_millis(200),
+        ..config()
+    });
+    let place = folder.path().display();
+    let lines = format!(
+        "open('{place}/' + body, 'w').close()\n\
+         while len(os.listdir('{place}')) < 10: time.sleep(0.002)\nreturn 'met'"
+    );
+    let hook = pre_input(&lines);
+    let words: Vec<String> = (0..10).map(|n| format!("\"{n}\"")).collect();
+    let met = join_all(words.iter().map(|word| edited(&pool, &hook, word))).await;
+    assert!(met.iter().all(|answer| answer == "met"), "{met:?}");
+    assert!(pool.status().workers.len() >= 10);
+    eventually("all but one have ended", || {
+        pool.status().workers.len() == 1
+    })
+    .await;
+    still_works(&pool).await;
+}
+
+#[tokio::test]
+async fn calls_wait_when_every_worker_is_blocked_and_are_carried_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = PythonPool::new(PoolConfig {
+        max_workers: 2,
+        ..config()
+    });
+    let gate = folder.path().join("gate");
+    let (slow, quick) = (waits_for(&gate), named("quick", "return 'passed'"));
+    let open = async {
+        eventually("both are blocked", || pool.status().workers.len() == 2).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        std::fs::write(&gate, "").unwrap();
+    };
+    let slow = join_all((0..4).map(|_| edited(&pool, &slow, "{}")));
+    let (waited, passed, ()) = tokio::join!(slow, edited(&pool, &quick, "{}"), open);
+    assert!(waited.iter().all(|answer| answer == "waited"));
+    assert_eq!(passed, "passed");
+    assert_eq!(pool.status().started, 2);
+}
+
 #[tokio::test]
 async fn sys_exit_is_an_error_of_the_call() {
     let pool = pool();

@@ -31,11 +31,12 @@ class Worker(asyncio.Protocol):
     """One connection to the proxy."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, frame_limit: int, started: Started) -> None:
+        #: Loaded hook files, and the numbers the proxy gave them.
+        self.at_path: Dict[str, int] = {}
         self._loop = loop
         self._decoder = frames.Decoder(frame_limit)
         self._started = started
         self._hooks: Dict[int, Loaded] = {}
-        self._at_path: Dict[str, int] = {}
         self._tasks: Dict[int, "asyncio.Task[None]"] = {}
         self._transport: Optional[asyncio.Transport] = None
         self._thread = threading.get_ident()
@@ -84,8 +85,8 @@ class Worker(asyncio.Protocol):
         told = json.loads(head)
         path = told["path"]
         # A changed file takes the old one's place; calls that run keep what they hold.
-        self._hooks.pop(self._at_path.get(path, -1), None)
-        self._at_path[path] = told["hook"]
+        self._hooks.pop(self.at_path.get(path, -1), None)
+        self.at_path[path] = told["hook"]
         self._hooks[told["hook"]] = Loaded(path, told["name"], told["config"], source)
 
     def _call(self, call: int, payload: memoryview) -> None:
@@ -163,10 +164,10 @@ def serve(
     """Serve the proxy until it closes the connection; never returns."""
     _limit_memory(settings.get("memory_limit"))
     started = Started()
-    watch(control, lifeline, started)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = Worker(loop, settings["frame_limit"], started)
+    watch(control, lifeline, started, worker.at_path)
     capture.install(worker.log, settings.get("log_level", "INFO"))
     logging.captureWarnings(True)
     loop.set_exception_handler(_lost_exception)

@@ -10,7 +10,8 @@ import socket
 import sys
 import threading
 import traceback
-from typing import Any, Dict, Iterable, List, Set
+from types import FrameType
+from typing import Any, Container, Dict, Iterable, List, Optional, Set
 
 
 class Started:
@@ -39,11 +40,13 @@ class Started:
             return waiting
 
 
-def watch(control: socket.socket, lifeline: int, started: Started) -> None:
-    """Begin to watch, from the main thread."""
+def watch(
+    control: socket.socket, lifeline: int, started: Started, files: Container[str]
+) -> None:
+    """Begin to watch, from the main thread. ``files`` are the hook files that are loaded."""
     _die_with(lifeline)
     loop_thread = threading.get_ident()
-    arguments = (control, started, loop_thread)
+    arguments = (control, started, loop_thread, files)
     threading.Thread(target=_answer, args=arguments, name="codex-plus-monitor", daemon=True).start()
 
 
@@ -63,12 +66,14 @@ def _die_with(lifeline: int) -> None:
         pass
 
 
-def _answer(control: socket.socket, started: Started, loop_thread: int) -> None:
+def _answer(
+    control: socket.socket, started: Started, loop_thread: int, files: Container[str]
+) -> None:
     try:
         with control.makefile("rwb", buffering=65536) as lines:
             for line in lines:
                 asked: Dict[str, Any] = json.loads(line)
-                answer = {"revoked": started.revoke(asked["revoke"]), "at": _where(loop_thread)}
+                answer = {"revoked": started.revoke(asked["revoke"]), **_where(loop_thread, files)}
                 lines.write(json.dumps(answer).encode() + b"\n")
                 lines.flush()
     except (OSError, ValueError):
@@ -76,10 +81,16 @@ def _answer(control: socket.socket, started: Started, loop_thread: int) -> None:
     os._exit(0)
 
 
-def _where(thread: int) -> str:
-    """The line the loop's thread is at, in one line of text."""
-    frame = sys._current_frames().get(thread)
+def _where(thread: int, files: Container[str]) -> Dict[str, Any]:
+    """The line the loop's thread is at, in one line of text, and whose code it is in."""
+    frame: Optional[FrameType] = sys._current_frames().get(thread)
     if frame is None:
-        return ""
+        return {"at": "", "hooks": []}
     last = traceback.extract_stack(frame)[-1]
-    return f"{last.filename}:{last.lineno} in {last.name}"
+    hooks: List[str] = []
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name in files and name not in hooks:
+            hooks.append(name)
+        frame = frame.f_back
+    return {"at": f"{last.filename}:{last.lineno} in {last.name}", "hooks": hooks}

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use codex_plus_project::project_of;
 use codex_plus_project::settings::ProjectSettings;
 use codex_plus_project::watch::Watcher;
+use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
 
 pub use book::{Book, Found, Off};
@@ -310,6 +311,14 @@ impl Engine {
             tokio::spawn(async move { engine.end_session(gone, "other").await });
         }
         is_new
+    }
+
+    /// Runs the `SessionEnd` hooks of sessions, of all at once.
+    async fn end_sessions(self: &Arc<Self>, sessions: Vec<Session>, reason: &str) {
+        let ends = sessions
+            .into_iter()
+            .map(|session| self.end_session(session, reason));
+        join_all(ends).await;
     }
 
     /// Runs the `SessionEnd` hooks of a session.

@@ -52,9 +52,8 @@ impl Engine {
             let before = std::mem::take(&mut stamps);
             let looked = tokio::task::spawn_blocking(move || engine.look(&before));
             stamps = looked.await.unwrap_or_default();
-            for session in self.sessions.end_idle(self.config.session_idle.get()) {
-                self.end_session(session, "other").await;
-            }
+            let silent = self.sessions.end_idle(self.config.session_idle.get());
+            self.end_sessions(silent, "other").await;
         }
     }
 
@@ -142,14 +141,12 @@ impl Engine {
 
     /// The proxy stops: sessions end, and so do all workers.
     pub async fn stop(self: &Arc<Self>) {
-        let ending = async {
-            for session in self.sessions.end_idle(Duration::ZERO) {
-                self.end_session(session, "prompt_input_exit").await;
-            }
-        };
+        let sessions = self.sessions.end_idle(Duration::ZERO);
+        let ending = self.end_sessions(sessions, "prompt_input_exit");
         if tokio::time::timeout(GOODBYE, ending).await.is_err() {
             tracing::warn!(
-                "some SessionEnd hooks were not run: the ones before them took too long"
+                "some SessionEnd hooks were ended: they took longer than {} s",
+                GOODBYE.as_secs()
             );
         }
         self.close();

@@ -47,8 +47,10 @@ pub(super) enum Stage {
     Starting,
     /// It takes calls.
     Ready,
-    /// It is gone; why.
-    Ended(String),
+    /// It took calls and is gone.
+    Ended,
+    /// It never came up; why.
+    Failed(String),
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +115,11 @@ impl Link {
         )
     }
 
+    /// Calls taken so far.
+    pub(super) fn calls(&self) -> u64 {
+        lock(&self.state).calls
+    }
+
     /// The ids of the calls in flight.
     pub(super) fn in_flight(&self) -> Vec<u64> {
         lock(&self.state).pending.keys().copied().collect()
@@ -127,8 +134,7 @@ impl Link {
         let (answer, answered) = oneshot::channel();
         let mut state = lock(&self.state);
         if state.ended {
-            let why = "it had ended".to_owned();
-            let _ = answer.send(Answer::Lost { why, alone: false });
+            let _ = answer.send(Answer::Moved);
             return (0, answered);
         }
         let number = match state.loaded.get(&hook.path) {
@@ -206,8 +212,28 @@ impl Link {
         }
     }
 
+    /// Takes no more calls if there is none now; whether that is so.
+    pub(super) fn end_if_idle(&self) -> bool {
+        let mut state = lock(&self.state);
+        let is_idle = state.pending.is_empty() && state.abandoned.is_empty();
+        if is_idle {
+            self.retired.store(true, Ordering::Relaxed);
+            state.ended = true;
+        }
+        is_idle
+    }
+
+    /// The hashes of the hooks that these files are.
+    pub(super) fn hashes(&self, paths: &[PathBuf]) -> Vec<[u8; 32]> {
+        let state = lock(&self.state);
+        let known = paths.iter().filter_map(|path| state.loaded.get(path));
+        known.map(|(hash, _)| *hash).collect()
+    }
+
     /// The worker is gone: every call in flight is lost.
     pub(super) fn end(&self, why: &str) {
+        // First, so that a call that finds it ended does not choose it again.
+        self.retired.store(true, Ordering::Relaxed);
         let mut state = lock(&self.state);
         state.ended = true;
         state.abandoned.clear();
@@ -218,7 +244,12 @@ impl Link {
         }
         drop(state);
         self.out.close();
-        self.stage.send_replace(Stage::Ended(why.to_owned()));
+        self.stage.send_modify(|stage| {
+            *stage = match stage {
+                Stage::Starting => Stage::Failed(why.to_owned()),
+                _ => Stage::Ended,
+            }
+        });
     }
 
     fn receive(&self, frame: frame::Frame) -> Result<(), String> {

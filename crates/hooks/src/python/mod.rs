@@ -15,6 +15,7 @@ mod metadata;
 mod outbox;
 mod pool;
 mod process;
+mod reply;
 mod watch;
 mod worker;
 

@@ -1,23 +1,32 @@
 //! The workers: started when a hook needs one, bounded, replaced when they fail.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use serde::Deserialize;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
-use super::call::{Call, Outcome, PythonError, Reply};
-use super::frame::{self, Kind};
+use super::call::{Call, PythonError, Reply};
 use super::hook::PythonHook;
 use super::link::Answer;
 use super::lock;
-use super::log::LogRecord;
 use super::process::interpreter;
-use super::worker::Worker;
+use super::reply;
+use super::worker::{Seat, Worker};
+
+/// Calls that take long are spread over so many workers even where one could carry them all.
+const SPREAD: usize = 4;
+/// A call that was moved once, from behind one that blocked its worker, shares the next worker with
+/// no more than so many; one that was moved twice has it for itself.
+const SHARE: usize = 4;
+/// Hooks known to block; with more all are forgotten.
+pub(super) const MOST_BLOCKING: usize = 256;
+
+/// Hooks, by hash, that were seen to block their worker.
+pub(super) type Blocking = Arc<Mutex<HashSet<[u8; 32]>>>;
 
 /// After an interpreter could not be started, calls fail at once for so long.
 const START_PAUSE: Duration = Duration::from_secs(1);
@@ -30,7 +39,8 @@ pub struct PoolConfig {
     /// The workers' folder, and where a virtual environment is looked for. Its interpreter is the
     /// project's code too: give a folder only if the user trusts it.
     pub project: Option<PathBuf>,
-    /// At most so many workers.
+    /// At most so many workers. One is kept; others start when calls would have to wait behind
+    /// hooks that block theirs.
     pub max_workers: usize,
     /// At most so many calls at once on each worker; more wait.
     pub max_in_flight: usize,
@@ -38,8 +48,11 @@ pub struct PoolConfig {
     pub timeout: Duration,
     /// The time a worker has to come up.
     pub start_timeout: Duration,
-    /// A worker whose loop does not answer for so long gets no new calls.
+    /// A worker whose loop does not answer for so long gets no new calls, and those it has not
+    /// begun go elsewhere.
     pub blocked_after: Duration,
+    /// A worker beyond the first that has nothing to do for so long is ended.
+    pub idle_after: Duration,
     /// A worker still blocked so long after a call timed out on it is killed.
     pub kill_grace: Duration,
     /// A worker's memory in bytes. Over it a hook gets a `MemoryError`; at 80 % of it the worker
@@ -56,11 +69,12 @@ impl Default for PoolConfig {
         Self {
             python: None,
             project: None,
-            max_workers: 4,
+            max_workers: 16,
             max_in_flight: 32,
             timeout: Duration::from_secs(5),
             start_timeout: Duration::from_secs(10),
-            blocked_after: Duration::from_millis(100),
+            blocked_after: Duration::from_millis(40),
+            idle_after: Duration::from_mins(1),
             kill_grace: Duration::from_millis(500),
             memory_limit: Some(1024 * 1024 * 1024),
             frame_limit: 64 * 1024 * 1024,
@@ -94,6 +108,7 @@ pub struct PythonPool {
     workers: Mutex<Workers>,
     room: Semaphore,
     changed: Arc<Notify>,
+    blocking: Blocking,
     closed: AtomicBool,
 }
 
@@ -106,6 +121,7 @@ impl PythonPool {
             workers: Mutex::default(),
             room: Semaphore::new(room.min(Semaphore::MAX_PERMITS)),
             changed: Arc::default(),
+            blocking: Arc::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -137,13 +153,15 @@ impl PythonPool {
             return Err(late(None));
         };
         left = left.saturating_sub(waited.elapsed());
-        let mut retried = false;
+        let (mut retried, mut moved) = (false, 0);
         loop {
             let began = Instant::now();
-            let Ok(worker) = timeout(left, self.choose()).await else {
+            let seats = self.seats(hook, moved);
+            let Ok(seat) = timeout(left, self.choose(seats)).await else {
                 return Err(late(None));
             };
-            let worker = worker?;
+            let seat = seat?;
+            let worker = seat.worker();
             left = left.saturating_sub(began.elapsed());
             // Coming up is not the hook's time.
             match timeout(self.config.start_timeout, worker.ready()).await {
@@ -161,9 +179,12 @@ impl PythonPool {
             match answer {
                 Err(_) => return Err(late(lock(&worker.link.stuck_at).clone())),
                 Ok(Answer::Reply(kind, payload, logs)) => {
-                    return reply(hook, kind, payload, logs, took);
+                    if took < self.config.blocked_after / 2 {
+                        lock(&self.blocking).remove(&hook.hash);
+                    }
+                    return reply::read(hook, kind, payload, logs, took);
                 }
-                Ok(Answer::Moved) => {}
+                Ok(Answer::Moved) => moved += 1,
                 Ok(Answer::Lost { why, alone }) => {
                     if alone || retried {
                         return Err(PythonError::WorkerLost { hook: name(), why });
@@ -194,43 +215,62 @@ impl PythonPool {
         self.changed.notify_waiters();
     }
 
-    /// The worker for the next call; waits while all are blocked and no more may be started.
-    async fn choose(&self) -> Result<Arc<Worker>, PythonError> {
+    /// How many of a worker's seats a call takes: one, or more when it must not share them.
+    fn seats(&self, hook: &PythonHook, moved: usize) -> usize {
+        let all = self.config.max_in_flight.max(1);
+        match moved {
+            _ if lock(&self.blocking).contains(&hook.hash) => all,
+            0 => 1,
+            1 => all.div_ceil(SHARE),
+            _ => all,
+        }
+    }
+
+    /// The worker for the next call; waits while all are full and no more may be started.
+    async fn choose(&self, seats: usize) -> Result<Seat, PythonError> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some(worker) = self.try_choose()? {
-                return Ok(worker);
+            if let Some(seat) = self.try_choose(seats)? {
+                return Ok(seat);
             }
             // A pong frees a worker without a word to us, so look again soon as well.
             let _ = timeout(Duration::from_millis(20), changed).await;
         }
     }
 
-    fn try_choose(&self) -> Result<Option<Arc<Worker>>, PythonError> {
+    fn try_choose(&self, seats: usize) -> Result<Option<Seat>, PythonError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(PythonError::Closed);
         }
+        let all = self.config.max_in_flight.max(1);
         let mut workers = lock(&self.workers);
         workers.list.retain(|worker| worker.is_usable());
-        let best = workers
-            .list
-            .iter()
-            .filter(|worker| !worker.is_blocked())
-            .map(|worker| (worker.link.load(), worker))
-            .min_by_key(|((calls, _), _)| *calls);
-        let chosen = best.map(|(_, worker)| Arc::clone(worker));
-        // All busy for long: one more, for the calls to come.
-        let slow = best.is_none_or(|((calls, oldest), _)| {
-            calls >= self.config.max_in_flight
-                || oldest.is_some_and(|since| since.elapsed() >= self.config.blocked_after)
-        });
-        if slow && workers.list.len() < self.config.max_workers.max(1) {
+        let may_start = workers.list.len() < self.config.max_workers.max(1);
+        let with_room = |seats: usize| {
+            let open = workers.list.iter().filter(|worker| !worker.is_blocked());
+            let fits = open.filter(|worker| worker.taken() + seats <= all);
+            fits.min_by_key(|worker| worker.taken()).map(Arc::clone)
+        };
+        // Where no more may be started a call shares a worker that it should have had for itself.
+        let chosen = with_room(seats).or_else(|| if may_start { None } else { with_room(1) });
+        let Some(chosen) = chosen else {
+            if !may_start {
+                return Ok(None);
+            }
             let fresh = self.start(&mut workers)?;
-            return Ok(Some(chosen.unwrap_or(fresh)));
+            return Ok(Some(Seat::take(fresh, seats)));
+        };
+        let oldest = chosen.link.load().1;
+        if workers.list.len() < SPREAD
+            && may_start
+            && oldest.is_some_and(|since| since.elapsed() >= self.config.blocked_after)
+        {
+            // All are at work for long: one more, for the calls to come. This one has its place.
+            let _ = self.start(&mut workers);
         }
-        Ok(chosen)
+        Ok(Some(Seat::take(chosen, seats)))
     }
 
     fn start(&self, workers: &mut Workers) -> Result<Arc<Worker>, PythonError> {
@@ -245,7 +285,9 @@ impl PythonPool {
         {
             return Err(error(why.clone()));
         }
-        match Worker::start(&python, config, &self.changed) {
+        let is_extra = !workers.list.is_empty();
+        let blocking = Arc::clone(&self.blocking);
+        match Worker::start(&python, config, &self.changed, blocking, is_extra) {
             Ok(worker) => {
                 workers.started += 1;
                 workers.failed = None;
@@ -278,61 +320,4 @@ impl Drop for PythonPool {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-#[derive(Deserialize)]
-struct Raised {
-    message: String,
-    #[serde(default)]
-    traceback: String,
-    line: Option<u64>,
-    #[serde(default)]
-    kind: String,
-}
-
-fn reply(
-    hook: &PythonHook,
-    kind: Kind,
-    payload: Bytes,
-    logs: Vec<LogRecord>,
-    took: Duration,
-) -> Result<Reply, PythonError> {
-    let raised = |raised: Raised| PythonError::Raised {
-        hook: hook.metadata.name.clone(),
-        message: raised.message,
-        traceback: raised.traceback,
-        line: raised.line,
-        unusable: raised.kind == "load",
-    };
-    let garbled = |why: String| {
-        let message = format!("its worker's reply makes no sense: {why}");
-        raised(Raised {
-            message,
-            traceback: String::new(),
-            line: None,
-            kind: String::new(),
-        })
-    };
-    if kind == Kind::Error {
-        let told = serde_json::from_slice(&payload).map_err(|error| garbled(error.to_string()))?;
-        return Err(raised(told));
-    }
-    let (state, rest) = frame::split(payload).map_err(|error| garbled(error.to_string()))?;
-    let state = (!state.is_empty())
-        .then(|| serde_json::from_slice(&state))
-        .transpose();
-    let outcome = match kind {
-        Kind::Patch => Outcome::Patch(
-            serde_json::from_slice(&rest).map_err(|error| garbled(error.to_string()))?,
-        ),
-        Kind::Value => Outcome::Value(rest),
-        _ => Outcome::Unchanged,
-    };
-    let state = state.map_err(|error| garbled(error.to_string()))?;
-    Ok(Reply {
-        outcome,
-        state,
-        logs,
-        took,
-    })
 }

@@ -1,5 +1,6 @@
 //! Watches one worker: reads and writes for it, finds it blocked, stuck or too large, ends it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -16,11 +17,13 @@ use super::carried;
 use super::link::{self, Link};
 use super::lock;
 use super::log::escape;
-use super::pool::PoolConfig;
+use super::pool::{Blocking, MOST_BLOCKING, PoolConfig};
 use super::process::{Others, Process};
 
 /// How often a busy worker is looked at.
-const TICK: Duration = Duration::from_millis(25);
+const TICK: Duration = Duration::from_millis(10);
+/// How often its memory is looked at.
+const WEIGH: Duration = Duration::from_millis(100);
 /// Calls given up that a worker may still carry before it takes no more.
 const MOST_ABANDONED: usize = 32;
 /// What a line of raw output is cut to, in bytes.
@@ -37,6 +40,10 @@ pub(super) struct Watched {
     /// Told when the pool may choose differently.
     pub(super) changed: Arc<Notify>,
     pub(super) config: Arc<PoolConfig>,
+    /// Where hooks that block it are named.
+    pub(super) blocking: Blocking,
+    /// Others were there when it started.
+    pub(super) is_extra: bool,
 }
 
 /// Runs until the worker ends or is ended, and leaves nothing of it.
@@ -49,6 +56,8 @@ pub(super) async fn supervise(watched: Watched) {
         needed,
         changed,
         config,
+        blocking,
+        is_extra,
     } = watched;
     let Others {
         control,
@@ -65,7 +74,8 @@ pub(super) async fn supervise(watched: Watched) {
     let (why, by_itself) = tokio::select! {
         why = link::read(&link, from, config.frame_limit) => (why, true),
         () = write(&link) => (String::new(), false),
-        why = look(&link, control, process.id, &changed, &config) => (why, false),
+        why = look(&link, control, process.id, &changed, &config, &blocking) => (why, false),
+        why = rest(&link, &config), if is_extra => (why, false),
         _ = needed => ("it was stopped".to_owned(), false),
         () = listen(output, &mut said) => (String::new(), false),
     };
@@ -90,11 +100,27 @@ async fn write(link: &Link) {
     std::future::pending::<()>().await;
 }
 
+/// Returns when it had nothing to do for long.
+async fn rest(link: &Link, config: &PoolConfig) -> String {
+    loop {
+        let calls = link.calls();
+        sleep(config.idle_after).await;
+        let is_up = *link.stage.borrow() == link::Stage::Ready;
+        if is_up && calls == link.calls() && link.end_if_idle() {
+            return "there was nothing to do".to_owned();
+        }
+    }
+}
+
 /// What the monitor thread says.
 #[derive(Deserialize)]
 struct Seen {
+    /// The calls it gives back.
     revoked: Vec<u64>,
+    /// Where the loop is.
     at: String,
+    /// The hook files whose code it is in.
+    hooks: Vec<PathBuf>,
 }
 
 /// Looks at a busy worker again and again; returns why it must be ended.
@@ -104,7 +130,9 @@ async fn look(
     process: u32,
     changed: &Notify,
     config: &PoolConfig,
+    blocking: &Blocking,
 ) -> String {
+    let mut weighed: Option<Instant> = None;
     let mut control = BufReader::new(control);
     let mut answer = Vec::new();
     let mut asked: u64 = 0;
@@ -137,6 +165,12 @@ async fn look(
                 asked = newest;
                 if let Some(seen) = ask(&mut control, &mut answer, &calls).await {
                     *lock(&link.stuck_at) = Some(escape(&seen.at));
+                    let mut blocking = lock(blocking);
+                    if blocking.len() >= MOST_BLOCKING {
+                        blocking.clear();
+                    }
+                    blocking.extend(link.hashes(&seen.hooks));
+                    drop(blocking);
                     link.moved(&seen.revoked);
                 }
             }
@@ -145,6 +179,10 @@ async fn look(
                 return format!("it was stuck at {at}");
             }
         }
+        if weighed.is_some_and(|then| then.elapsed() < WEIGH) {
+            continue;
+        }
+        weighed = Some(Instant::now());
         let too_large = config
             .memory_limit
             .is_some_and(|limit| resident(process).is_some_and(|bytes| bytes > limit / 10 * 8));

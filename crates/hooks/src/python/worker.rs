@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, oneshot};
@@ -11,7 +11,7 @@ use super::call::Call;
 use super::hook::PythonHook;
 use super::link::{Answer, Link, Stage};
 use super::lock;
-use super::pool::PoolConfig;
+use super::pool::{Blocking, PoolConfig};
 use super::process;
 use super::watch::{Watched, supervise};
 
@@ -20,7 +20,36 @@ use super::watch::{Watched, supervise};
 pub(super) struct Worker {
     pub(super) link: Arc<Link>,
     pub(super) process: u32,
+    taken: AtomicUsize,
+    changed: Arc<Notify>,
     needed: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+/// A call's place at a worker; free again when dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    worker: Arc<Worker>,
+    seats: usize,
+}
+
+impl Seat {
+    /// Takes so many of its seats; that there are so many is the pool's to see to.
+    pub(super) fn take(worker: Arc<Worker>, seats: usize) -> Self {
+        worker.taken.fetch_add(seats, Ordering::Relaxed);
+        Self { worker, seats }
+    }
+
+    /// Where it is.
+    pub(super) fn worker(&self) -> &Worker {
+        &self.worker
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.worker.taken.fetch_sub(self.seats, Ordering::Relaxed);
+        self.worker.changed.notify_waiters();
+    }
 }
 
 impl Worker {
@@ -29,6 +58,8 @@ impl Worker {
         python: &Path,
         config: &Arc<PoolConfig>,
         changed: &Arc<Notify>,
+        blocking: Blocking,
+        is_extra: bool,
     ) -> io::Result<Self> {
         let (process, ends) = process::spawn(python, config.project.as_deref())?;
         let (from, to) = ends.frames.into_split();
@@ -43,10 +74,14 @@ impl Worker {
             needed: no_longer,
             changed: Arc::clone(changed),
             config: Arc::clone(config),
+            blocking,
+            is_extra,
         }));
         Ok(Self {
             link,
             process: id,
+            taken: AtomicUsize::new(0),
+            changed: Arc::clone(changed),
             needed: Mutex::new(Some(needed)),
         })
     }
@@ -59,7 +94,12 @@ impl Worker {
     /// Whether it may be given new calls at all.
     pub(super) fn is_usable(&self) -> bool {
         !self.link.retired.load(Ordering::Relaxed)
-            && !matches!(*self.link.stage.borrow(), Stage::Ended(_))
+            && matches!(*self.link.stage.borrow(), Stage::Starting | Stage::Ready)
+    }
+
+    /// Seats that calls have taken, those that still wait for it to come up too.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Whether its loop does not answer.
@@ -67,12 +107,12 @@ impl Worker {
         self.link.blocked.load(Ordering::Relaxed)
     }
 
-    /// Waits until it is up; the error says why it never will be.
+    /// Waits until it is up, or was and has ended since; the error says why it never will be.
     pub(super) async fn ready(&self) -> Result<(), String> {
         let mut stage = self.link.stage.subscribe();
         let seen = stage.wait_for(|stage| *stage != Stage::Starting).await;
         match seen.as_deref() {
-            Ok(Stage::Ended(why)) => Err(why.clone()),
+            Ok(Stage::Failed(why)) => Err(why.clone()),
             _ => Ok(()),
         }
     }

@@ -225,3 +225,43 @@ fn copies_are_not_put_behind_a_link() {
     assert!(refused.to_string().contains("is a link"), "{refused}");
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }
+
+/// A file that is swapped all the time, for another content and for a link to one: what runs is
+/// what was compared, or nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swapped_file_runs_as_it_was_trusted_or_not_at_all() {
+    let place = place("check.sh");
+    let hooks = place.project.join(".claude/hooks");
+    let (good, evil) = ("echo good\n", "echo evil\n");
+    write(&hooks.join("check.sh"), good, 0o755);
+    place.trust();
+    assert_eq!(place.dispatch(prompt()).await.context, ["good"]);
+    let elsewhere = place.home.join("elsewhere.sh");
+    write(&elsewhere, evil, 0o755);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let draft = place.home.join("draft");
+            for number in (0..3).cycle().take(1_000_000) {
+                if done.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+                match number {
+                    0 => fs::write(&draft, good).unwrap(),
+                    1 => fs::write(&draft, evil).unwrap(),
+                    _ => symlink(&elsewhere, &draft).unwrap(),
+                }
+                fs::rename(&draft, hooks.join("check.sh")).unwrap();
+            }
+        });
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                for _ in 0..100 {
+                    let context = place.dispatch(prompt()).await.context;
+                    assert!(context.is_empty() || context == ["good"], "{context:?}");
+                }
+            });
+        });
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

@@ -17,7 +17,7 @@ Usage: ./run_tests.sh [all | unit | e2e | python | soak | install | fuzz SECONDS
   fuzz     the fuzz targets, for SECONDS each with new cases; without SECONDS the fixed ones
   NAME...  suites of tests/ by name, such as: ./run_tests.sh codex_cli sdk
 
-What is missing is installed: the C compiler, curl, Python, Node and lsof from the system's packages,
+What is missing is installed: the C compiler, curl, Python, Node, lsof and libfaketime from the system's packages,
 the Codex CLI and the OpenAI SDKs (pinned in tests/tools) into target/test-tools.
 The suite `seed` runs docs/performance_test.md as it is written, and needs port 10000 free.
 The last line is `N passed, N failed`; the exit code is 0 when all passed, 1 when not, 2 for wrong use.
@@ -73,6 +73,8 @@ missing_packages() {
   node_is_usable || printf 'nodejs npm '
   has zsh || printf 'zsh '
   has fish || printf 'fish '
+  # It moves the clock under a running proxy.
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || printf 'libfaketime '
 }
 
 install_packages() {
@@ -87,7 +89,7 @@ install_packages() {
       as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
       </dev/null || fail "apt-get could not install: $missing"
   else
-    fail "missing: $missing(names of Debian's packages); install them (macOS: brew install python node lsof fish; xcode-select --install), then run this again"
+    fail "missing: $missing(names of Debian's packages); install them (macOS: brew install python node lsof fish libfaketime; xcode-select --install), then run this again"
   fi
   node_is_usable ||
     fail "Node $oldest_node or newer, with npm, is needed; $(node --version 2>/dev/null || echo none) is here"

@@ -7,10 +7,22 @@
 
 #[path = "faults/answers.rs"]
 mod answers;
+#[path = "faults/clients.rs"]
+mod clients;
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/cuts.rs"]
 mod cuts;
+#[path = "faults/descriptors.rs"]
+mod descriptors;
+#[path = "faults/disk.rs"]
+mod disk;
 #[path = "faults/nonsense.rs"]
 mod nonsense;
 #[path = "faults/secrets.rs"]
 mod secrets;
+#[path = "faults/sockets.rs"]
+mod sockets;
+#[path = "faults/stalls.rs"]
+mod stalls;
 mod support;

@@ -4,6 +4,7 @@
 
 #[path = "../daemon/home.rs"]
 pub(crate) mod home;
+pub(crate) mod machine;
 pub(crate) mod peer;
 pub(crate) mod proxy;
 pub(crate) mod secure;

@@ -22,6 +22,15 @@ pub(crate) fn node_modules() -> PathBuf {
     installed("codex/node_modules")
 }
 
+/// The library that moves a process's clock.
+pub(crate) fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten();
+    let folders = folders.filter_map(|entry| Some(entry.ok()?.path()));
+    let libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    let found = libraries.into_iter().find(|library| library.exists());
+    there(found.unwrap_or_else(|| PathBuf::from("/usr/lib/faketime/libfaketimeMT.so.1")))
+}
+
 /// A file of the checkout.
 pub(crate) fn checkout(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(name)

@@ -21,7 +21,7 @@ use crate::output::{self, Exit, Paint};
 use crate::project;
 use crate::reload::{Join, Load, Reload};
 use crate::settings::{Loaded, Settings};
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::starting::{explain, facts};
 
 /// How long a start waits for the hooks of its folder.
@@ -60,6 +60,10 @@ pub(crate) fn serve(
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
+    {
+        let _entered = runtime.enter();
+        signals::outlive_file_limit().context("cannot listen for SIGXFSZ")?;
+    }
     let place = if launch.succeeds {
         let taken = runtime.block_on(daemon::take(state));
         Place::Taken(taken.context("the running proxy did not hand over")?)

@@ -15,6 +15,15 @@ pub(crate) struct Signals {
     hang_up: Signal,
 }
 
+/// Lets a write beyond the limit on file sizes fail like any other. Left alone its signal would end
+/// the process, and with it every stream, for a line of the log. Needs a runtime, from before the
+/// first file is written.
+pub(crate) fn outlive_file_limit() -> std::io::Result<()> {
+    let exceeded = rustix::process::Signal::XFSZ.as_raw();
+    // Once taken it stays taken, though nobody waits for it.
+    signal(SignalKind::from_raw(exceeded)).map(drop)
+}
+
 impl Signals {
     /// Takes them, before anyone can know our pid.
     pub(crate) fn take() -> anyhow::Result<Self> {

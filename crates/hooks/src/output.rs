@@ -1,6 +1,5 @@
 //! What a hook said: its exit code, output and JSON, read into one typed outcome.
 
-use std::io;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -48,7 +47,7 @@ pub enum HookFailure {
     Field(&'static str),
     /// It could not be started.
     #[error("it could not be run: {0}")]
-    Start(io::ErrorKind),
+    Start(String),
     /// The server answered with a status other than 2xx.
     #[error("its server answered with status {0}")]
     Status(u16),

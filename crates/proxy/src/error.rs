@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::descriptors;
 use crate::guard::Refusal;
 use crate::observe::Outcome;
 
@@ -38,6 +39,12 @@ pub(crate) enum Error {
         setting: &'static str,
         limit: Duration,
     },
+    /// The system gives this process no descriptor for a connection to the upstream.
+    #[error(
+        "Codex-Plus has no descriptors left to reach {upstream}: {}.",
+        descriptors::ADVICE
+    )]
+    OutOfDescriptors { upstream: String },
     /// A WebSocket upgrade that is answered by "use POST".
     #[error("WebSocket is not available here ({0}); use POST.")]
     UsePost(String),
@@ -47,7 +54,7 @@ impl Error {
     /// The status of the answer.
     ///
     /// How Codex 0.169.0 takes them: 400 ends the turn and shows the body, 403 and 413 are
-    /// retried and then shown, 502 and 504 are retried, 426 switches from WebSocket to POST.
+    /// retried and then shown, 502, 503 and 504 are retried, 426 switches from WebSocket to POST.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Refused(refusal) => refusal.status(),
@@ -55,6 +62,7 @@ impl Error {
             Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::Unreachable { .. } | Self::Broken { .. } => StatusCode::BAD_GATEWAY,
             Self::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::OutOfDescriptors { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::UsePost(_) => StatusCode::UPGRADE_REQUIRED,
         }
     }
@@ -68,6 +76,7 @@ impl Error {
             Self::Unreachable { .. } => "upstream_unreachable",
             Self::Broken { .. } => "upstream_broken",
             Self::Timeout { .. } => "upstream_timeout",
+            Self::OutOfDescriptors { .. } => "out_of_descriptors",
             Self::UsePost(_) => "websocket_unavailable",
         }
     }
@@ -77,9 +86,10 @@ impl Error {
         match self {
             Self::Refused(_) | Self::TooLarge { .. } | Self::UsePost(_) => Outcome::Refused,
             Self::Body(_) => Outcome::ClientLeft,
-            Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } => {
-                Outcome::UpstreamFailed
-            }
+            Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::Timeout { .. }
+            | Self::OutOfDescriptors { .. } => Outcome::UpstreamFailed,
         }
     }
 
@@ -89,6 +99,7 @@ impl Error {
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } => {
                 "upstream_error"
             }
+            Self::OutOfDescriptors { .. } => "server_error",
             _ => "invalid_request_error",
         }
     }

@@ -10,6 +10,7 @@ mod carry;
 mod chain;
 pub mod config;
 mod control;
+mod descriptors;
 mod error;
 mod exchange;
 pub mod filters;

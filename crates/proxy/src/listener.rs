@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::carry::carry;
 use crate::config::Config;
+use crate::descriptors::{self, Outage};
 use crate::line::{Line, Place};
 use crate::workers::Workers;
 
@@ -35,6 +36,7 @@ pub(crate) fn bind(config: &Config) -> io::Result<std::net::TcpListener> {
 pub(crate) async fn accept(lines: &Arc<ArcSwap<Line>>, listener: &TcpListener, workers: &Workers) {
     let mut line = lines.load_full();
     let mut settings = Arc::new(server(&line));
+    let mut outage = Outage::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -46,6 +48,9 @@ pub(crate) async fn accept(lines: &Arc<ArcSwap<Line>>, listener: &TcpListener, w
         }
         match accepted {
             Ok((stream, client)) => {
+                if outage.worked() {
+                    tracing::info!("connections are accepted again");
+                }
                 // At the limit this one waits, and those behind it stay in the system's queue. It
                 // has left that queue, so no successor would find it: it is ours to serve.
                 let permit = tokio::select! {
@@ -73,10 +78,24 @@ pub(crate) async fn accept(lines: &Arc<ArcSwap<Line>>, listener: &TcpListener, w
             // A client that left the queue again is no trouble of ours.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::error!(%error, "a connection could not be accepted; raise the open-files limit if this goes on");
+                if outage.failed() {
+                    tell(&error);
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// The clients wait in the system's queue meanwhile: nobody is turned away.
+fn tell(error: &io::Error) {
+    if descriptors::are_out(error) {
+        tracing::error!(
+            advice = descriptors::ADVICE,
+            "connections could not be accepted: no descriptors are left; they wait until some are"
+        );
+    } else {
+        tracing::error!(%error, "connections could not be accepted; they wait");
     }
 }
 

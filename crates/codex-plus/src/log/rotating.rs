@@ -103,6 +103,16 @@ impl Rotating {
                     .open
                     .as_mut()
                     .ok_or_else(|| io::Error::other("not open"))?;
+                if log.lost > 0 {
+                    // What failed may have left the beginning of a line.
+                    let torn = file.metadata().is_ok_and(|meta| meta.len() > log.size);
+                    let end = if torn { "\n" } else { "" };
+                    let gap = format!("{end}(log: {} bytes could not be written here)\n", log.lost);
+                    file.write_all(gap.as_bytes())?;
+                    log.size = file.metadata()?.len();
+                    log.lost = 0;
+                    log.complained = false;
+                }
                 file.write_all(bytes)?;
                 log.size += bytes.len() as u64;
                 Ok(())
@@ -114,14 +124,6 @@ impl Rotating {
     /// Runs a step; a failure is counted and told once.
     fn report(&mut self, step: impl FnOnce(&mut Self) -> io::Result<()>, lost: u64) {
         match step(self) {
-            Ok(()) if lost > 0 && self.lost > 0 => {
-                let gap = format!("(log: {} bytes could not be written here)\n", self.lost);
-                self.lost = 0;
-                self.complained = false;
-                if let Some(file) = &mut self.open {
-                    let _ = file.write_all(gap.as_bytes());
-                }
-            }
             Ok(()) => {}
             Err(error) => {
                 self.lost += lost;

@@ -39,7 +39,7 @@ pub struct CommandRun<'a> {
 /// Runs a command to its end. Dropping the future kills the process group, as the timeout does.
 pub async fn run(run: CommandRun<'_>) -> Result<RawOutput, HookFailure> {
     let mut group =
-        Group::spawn(&mut prepare(&run)).map_err(|error| HookFailure::Start(error.kind()))?;
+        Group::spawn(&mut prepare(&run)).map_err(|error| HookFailure::Start(error.to_string()))?;
     let ended = tokio::time::timeout(run.timeout, converse(&mut group, &run)).await;
     if let Ok(output) = ended {
         return output;
@@ -100,7 +100,7 @@ async fn converse(group: &mut Group, run: &CommandRun<'_>) -> Result<RawOutput, 
         }
         status
     };
-    let status = status.map_err(|error| HookFailure::Start(error.kind()))?;
+    let status = status.map_err(|error| HookFailure::Start(error.to_string()))?;
     Ok(RawOutput {
         code: status.code(),
         stdout: out.bytes,

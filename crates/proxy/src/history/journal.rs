@@ -92,17 +92,31 @@ impl Journal {
 
 /// Ends with its queue. A file that grew beyond `most` bytes is left alone until the next start.
 fn write(path: &Path, mut file: File, mut written: u64, most: u64, entries: &Receiver<Entry>) {
-    let mut broken = false;
+    let mut lost = 0_u64;
     for entry in entries {
-        let line = write_line(&entry);
-        written += line.len() as u64;
-        if broken || written > most {
+        let mut line = write_line(&entry);
+        if written + line.len() as u64 > most {
             continue;
         }
+        if lost > 0 {
+            // The one that failed may have left its beginning.
+            line.insert(0, b'\n');
+        }
         // One write a line: two processes may share the file during a restart.
-        if let Err(error) = file.write_all(&line) {
-            broken = true;
-            tracing::warn!(path = %path.display(), %error, "edits are not kept over a restart any more");
+        match file.write_all(&line) {
+            Ok(()) => {
+                written += line.len() as u64;
+                if lost > 0 {
+                    tracing::info!(lost, "edits are kept over a restart again");
+                }
+                lost = 0;
+            }
+            Err(error) => {
+                if lost == 0 {
+                    tracing::warn!(path = %path.display(), %error, "edits are not kept over a restart for now");
+                }
+                lost += 1;
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ use tower_service::Service;
 
 use crate::body::{Arriving, OutBody};
 use crate::config::Config;
+use crate::descriptors;
 use crate::error::Error;
 use crate::exchange::Inflow;
 use crate::headers;
@@ -205,6 +206,9 @@ impl Upstream {
                 setting: "timeouts.connect",
                 limit: self.connect_limit,
             };
+        }
+        if connecting && descriptors::were_out(error) {
+            return Error::OutOfDescriptors { upstream };
         }
         let reason = innermost(error);
         if connecting {

@@ -30,8 +30,17 @@ pub(super) enum PumpError {
     Read(#[from] io::Error),
     #[error("{0}")]
     Write(#[from] Unwritable),
-    #[error("{0}; `limits.websocket_message` sets how long a message filters read")]
+    #[error("{0}{hint}", hint = hint(*.0))]
     Frame(#[from] FrameError),
+}
+
+fn hint(error: FrameError) -> &'static str {
+    match error {
+        FrameError::TooLarge { .. } => {
+            "; `limits.websocket_message` sets how long a message filters read"
+        }
+        _ => "",
+    }
 }
 
 /// Reads from one side, with the room that its traffic needs.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use codex_plus_wire::event::EventKind;
-use codex_plus_wire::frame::CloseCode;
+use codex_plus_wire::frame::{CloseCode, FrameError};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 
@@ -197,12 +197,15 @@ impl Relay {
                 self.ended_by(Outcome::UpstreamCut),
                 "the upstream closed the connection".to_owned(),
             ),
-            End::Client(Err(PumpError::Frame(error)))
-            | End::Upstream(Err(PumpError::Frame(error))) => {
-                let reason = PumpError::Frame(error).to_string();
-                goodbye(client.close(CloseCode::TOO_BIG, &reason)).await;
-                goodbye(upstream.close(CloseCode::TOO_BIG, "")).await;
-                (Outcome::Refused, reason)
+            End::Client(Err(PumpError::Frame(error))) => {
+                (Outcome::Refused, unreadable(error, client, upstream).await)
+            }
+            End::Upstream(Err(PumpError::Frame(error))) => {
+                let outcome = match error {
+                    FrameError::TooLarge { .. } => Outcome::Refused,
+                    _ => Outcome::UpstreamCut,
+                };
+                (outcome, unreadable(error, client, upstream).await)
             }
             // Who does not take what the other sends is the one that is gone.
             End::Client(Err(error @ PumpError::Read(_)))
@@ -238,6 +241,18 @@ impl Relay {
         goodbye(upstream.shutdown()).await;
         (outcome, reason)
     }
+}
+
+/// Tells both sides that filters cannot make anything of what one of them sent.
+async fn unreadable(error: FrameError, client: &Side, upstream: &Side) -> String {
+    let code = match error {
+        FrameError::TooLarge { .. } => CloseCode::TOO_BIG,
+        _ => CloseCode::PROTOCOL_ERROR,
+    };
+    let reason = PumpError::Frame(error).to_string();
+    goodbye(client.close(code, &reason)).await;
+    goodbye(upstream.close(code, "")).await;
+    reason
 }
 
 /// Last words to a side that may not listen any more.

@@ -68,9 +68,18 @@ impl Side {
     }
 
     /// Whether the side is gone: silent for `limit` although it was read. Of two that both take
-    /// nothing, so that neither is read, both are.
+    /// nothing, so that neither is read, both are. One that was left with half a frame by the other
+    /// cannot be asked, and owes no answer.
     pub(super) fn is_lost(&self, other: &Self, limit: Duration) -> bool {
-        self.silence() > limit && (self.awaited.load(Ordering::Relaxed) || other.silence() > limit)
+        self.silence() > limit
+            && !self.is_within_frame()
+            && (self.awaited.load(Ordering::Relaxed) || other.silence() > limit)
+    }
+
+    /// Whether a frame to this side is begun and waits for its rest.
+    fn is_within_frame(&self) -> bool {
+        let writer = self.writer.try_lock();
+        writer.is_ok_and(|writer| !writer.at_boundary)
     }
 
     /// Passes bytes on; `at_boundary` tells whether they end with a frame.

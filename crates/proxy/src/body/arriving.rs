@@ -67,7 +67,7 @@ impl Body for Arriving {
         this.ended |= matches!(polled, Poll::Ready(None));
         polled.map_ok(|frame| match frame.into_trailers() {
             // Held to the rules of the head.
-            Ok(trailers) => Frame::trailers(headers::response(&trailers)),
+            Ok(trailers) => Frame::trailers(headers::response(trailers)),
             Err(frame) => frame,
         })
     }

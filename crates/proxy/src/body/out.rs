@@ -152,7 +152,7 @@ impl CarriedBody {
 /// Trailers are held to the rules of the head.
 fn crossing(frame: Frame<Bytes>) -> Frame<Bytes> {
     match frame.into_trailers() {
-        Ok(trailers) => Frame::trailers(headers::request(&trailers)),
+        Ok(trailers) => Frame::trailers(headers::request(trailers)),
         Err(frame) => frame,
     }
 }

@@ -162,8 +162,8 @@ async fn a_client_gone_at_any_stage_leaves_nothing_behind() {
                 held.load(Ordering::Relaxed) == 0
             })
             .await;
-            let (head, body) = get(proxy.address, "/v1/ok").await;
-            assert_eq!((head.status(), body.as_slice()), (200, &b"ok"[..]));
+            let (answer, body) = get(proxy.address, "/v1/ok").await;
+            assert_eq!((answer.status(), body.as_slice()), (200, &b"ok"[..]));
             told += stage.outcomes().len() + 1;
             let log = proxy.logged(told).await;
             assert_eq!(log.len(), told, "{stage:?}");

@@ -117,8 +117,8 @@ async fn hooks_that_change_are_read_whatever_their_date() {
     };
     let stand_in = StandIn::start(Config::default()).await.unwrap();
     let proxy = proxy(stand_in.base_url(), "", &hooks("zero"));
-    let future = std::time::UNIX_EPOCH + std::time::Duration::from_secs(9_000_000_000);
-    let past = std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400);
+    let future = std::time::UNIX_EPOCH + std::time::Duration::from_hours(2_500_000);
+    let past = std::time::UNIX_EPOCH - std::time::Duration::from_hours(24);
     let now = std::time::SystemTime::now();
     let mut number = 0;
     for (word, clock, date) in [

@@ -49,8 +49,8 @@ impl Proxy {
         let open: std::collections::HashSet<usize> = open
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .collect();
-        let free = (0..).filter(|number| !open.contains(number));
-        let limit = free.skip(count).next().unwrap();
+        let mut free = (0..).filter(|number| !open.contains(number));
+        let limit = free.nth(count).unwrap();
         self.limit("nofile", limit);
     }
 

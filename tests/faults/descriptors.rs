@@ -9,8 +9,7 @@ use crate::support::proxy::Proxy;
 use crate::support::upstream::upstream;
 use crate::support::{until, within};
 
-const HEAD: &str =
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
 const GET: &str = "GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 /// Streams an event at once and one when the gate opens; says `ok` to a GET.
@@ -30,7 +29,6 @@ async fn gated() -> (Proxy, watch::Sender<bool>) {
             within(opened.wait_for(|open| *open)).await.unwrap();
             peer.send_chunk("data: 2\n\n").await;
             peer.send("0\r\n\r\n").await;
-            peer.rest().await.unwrap();
         }
     })
     .await;

@@ -12,12 +12,16 @@
 
 #[path = "hooks/calls.rs"]
 mod calls;
+#[path = "hooks/chained.rs"]
+mod chained;
 #[path = "hooks/ends.rs"]
 mod ends;
 #[path = "hooks/events.rs"]
 mod events;
 #[path = "hooks/failures.rs"]
 mod failures;
+#[path = "hooks/http.rs"]
+mod http;
 #[path = "hooks/prompts.rs"]
 mod prompts;
 #[path = "hooks/python.rs"]
@@ -26,6 +30,8 @@ mod python;
 mod sight;
 #[path = "hooks/stage.rs"]
 mod stage;
+#[path = "hooks/started.rs"]
+mod started;
 mod support;
 #[path = "hooks/trust.rs"]
 mod trust;

@@ -3,7 +3,9 @@
 use codex_plus_stand_in::{Answer, Ending};
 use serde_json::{Value, json};
 
-use crate::stage::{ALL, Client, Over, SETTINGS, Stage, of_kind, output, prompt, recording, turn};
+use crate::stage::{
+    ALL, Client, Over, SETTINGS, Stage, hooks, of_kind, output, prompt, recording, turn,
+};
 use crate::support::home::signal;
 use crate::support::until;
 
@@ -231,4 +233,29 @@ async fn a_proxy_that_stops_ends_its_sessions() {
     let told = &told(&stage, 1).await[0];
     assert_eq!(told["hook_event_name"], "SessionEnd");
     assert_eq!(told["session_id"], "s-1");
+}
+
+/// Each waits for the other, so neither ends where one runs after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_end_with_the_proxy_end_side_by_side() {
+    let meet = "cd \"$HOME/..\"; touch ending-$$; \
+        until [ $(ls | grep -c ^ending-) = 2 ]; do sleep 0.01; done; touch met-$$";
+    let stage = Stage::with(&[(SETTINGS, &hooks(&[("SessionEnd", "", meet)]))]).await;
+    for session in ["s-1", "s-2"] {
+        let mut client = stage.client(Over::Stream);
+        client.fields = format!("session-id: {session}\r\n");
+        let mut ask = turn(json!([prompt("p1", "one")]));
+        let metadata = json!({"session_id": session, "thread_id": session, "turn_id": "u-1",
+            "request_kind": "turn", "thread_source": "user"});
+        ask["client_metadata"] = json!({"x-codex-turn-metadata": metadata.to_string()});
+        client.ask(ask).await;
+    }
+    signal(stage.proxy.pid(), "TERM");
+    let folder = stage.proxy.home().path("");
+    let ended = || {
+        let names = std::fs::read_dir(&folder).unwrap().flatten();
+        let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("met-")).count()
+    };
+    until("both", || ended() == 2).await;
 }

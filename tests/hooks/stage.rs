@@ -75,12 +75,7 @@ impl Stage {
     }
 
     pub(crate) fn client(&self, over: Over) -> Client {
-        Client {
-            over,
-            address: self.proxy.address,
-            fields: "session-id: s-1\r\n".to_owned(),
-            socket: None,
-        }
+        Client::at(self.proxy.address, over)
     }
 
     /// What hooks wrote to `events`, one JSON a line.
@@ -117,6 +112,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn at(address: std::net::SocketAddr, over: Over) -> Self {
+        Self {
+            over,
+            address,
+            fields: "session-id: s-1\r\n".to_owned(),
+            socket: None,
+        }
+    }
+
     pub(crate) async fn ask(&mut self, body: Value) -> Said {
         if self.over == Over::Socket {
             self.tell(body).await;

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::stage::{ALL, Over, SETTINGS, Stage, output, prompt, text_of, turn};
 use crate::support::proxy::Proxy;
+use crate::support::until;
 
 /// What the server was asked: the head of the request, and its JSON.
 type Asked = Arc<Mutex<Vec<(String, Value)>>>;
@@ -36,7 +37,21 @@ async fn serve(mut stream: TcpStream, asked: Asked) {
         });
         if let Some((head, json)) = whole {
             let said = answer(&head);
-            asked.lock().unwrap().push((head, json));
+            asked.lock().unwrap().push((head.clone(), json));
+            match head.split(' ').nth(1).unwrap().split('?').next().unwrap() {
+                "/hangs" => return std::future::pending().await,
+                "/leaves" => return,
+                "/garbage" => {
+                    stream.write_all(b"\0\x01 what? \r\n\r\n").await.unwrap();
+                    return;
+                }
+                "/error" => {
+                    let answer = b"HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\n{}";
+                    stream.write_all(answer).await.unwrap();
+                    return;
+                }
+                _ => {}
+            }
             let answer = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{said}",
                 said.len()
@@ -57,6 +72,7 @@ fn answer(head: &str) -> String {
         "/block" => json!({"decision": "block", "reason": "said the server"}),
         "/replace" => json!({"hookSpecificOutput":
             {"hookEventName": "PostToolUse", "updatedToolOutput": "hidden"}}),
+        "/prose" | "/prose?key=s3cret" => return "All is well.".to_owned(),
         _ => return String::new(),
     };
     said.to_string()
@@ -157,4 +173,69 @@ async fn only_the_variables_a_hook_may_have_go_into_its_headers() {
     assert!(head.contains("x-other: <>"), "{head}");
     let log = stage.proxy.log();
     assert!(!log.contains("t0ken") && !log.contains("s3cret"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_fails_is_named_and_passed_over() {
+    let (live, _) = server().await;
+    // Taken and given back: nobody listens there.
+    let dead = {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", closed.local_addr().unwrap())
+    };
+    let cases = [
+        (&dead, "/refuses", "no connection"),
+        (&live, "/hangs", "took longer than 0.3 s"),
+        (&live, "/leaves", "the connection broke"),
+        (&live, "/error", "status 500"),
+        (&live, "/garbage", "not HTTP"),
+        (&live, "/prose", "not valid JSON"),
+    ];
+    for (over, (server, path, why)) in ALL.into_iter().cycle().zip(cases) {
+        let mut failing = hook(server, &format!("{path}?key=s3cret"));
+        failing["timeout"] = json!(0.3);
+        failing["url"] = json!(
+            failing["url"]
+                .as_str()
+                .unwrap()
+                .replace("//", "//me:s3cret@")
+        );
+        let hooks = [failing, hook(&live, "/context")];
+        let stage = Stage::with(&[(SETTINGS, &settings("UserPromptSubmit", &hooks))]).await;
+        let mut client = stage.client(over);
+        let said = client.ask(turn(json!([prompt("p1", "one")]))).await;
+        assert_eq!(said.status, 200, "{path}");
+        let sent = stage.inputs().pop().unwrap();
+        assert_eq!(sent[0], prompt("p1", "one"), "{path}");
+        assert_eq!(
+            sent[1]["content"][0]["text"], "a word of the server",
+            "{path}"
+        );
+
+        until("the log", || stage.proxy.log().contains("was passed over")).await;
+        let log = stage.proxy.log();
+        let told: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("was passed over"))
+            .collect();
+        assert_eq!(told.len(), 1, "{path} {log}");
+        let shown = format!("{server}{path}");
+        for part in [shown.as_str(), "UserPromptSubmit", why] {
+            assert!(told[0].contains(part), "{part}: {}", told[0]);
+        }
+        assert!(!log.contains("s3cret"), "{log}");
+
+        let mut command = stage.proxy.home().codex_plus();
+        command.arg("hooks");
+        command.env("CODEX_PLUS_LISTEN", stage.proxy.address.to_string());
+        let listed = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let (one, other) = listed.split_once("/context").unwrap();
+        assert!(one.contains("1 runs, 1 failed"), "{listed}");
+        assert!(
+            one.contains("last error: ") && one.contains(why),
+            "{listed}"
+        );
+        assert!(other.contains("1 runs, 0 failed"), "{listed}");
+        assert!(!listed.contains("s3cret"), "{listed}");
+    }
 }

@@ -15,7 +15,7 @@ use crate::input::HookInput;
 use crate::merge::Merged;
 use crate::output::{HookFailure, HookOutcome};
 use crate::runner::command::{self, CommandRun};
-use crate::runner::http::{HttpRun, HttpRunner};
+use crate::runner::http::{HttpRun, HttpRunner, without_secrets};
 use crate::set::{HookSet, SettingsHook};
 use crate::stats::Stats;
 
@@ -103,7 +103,12 @@ impl Dispatcher {
     /// Starts an `async` hook and leaves it to itself; nobody hears what it says.
     fn detach(&self, hook: &SettingsHook, occasion: &Occasion) -> HookOutcome {
         let Ok(slot) = Arc::clone(&self.background).try_acquire_owned() else {
-            self.record(hook, Duration::ZERO, Some(&HookFailure::Crowded));
+            self.record(
+                hook,
+                occasion.event,
+                Duration::ZERO,
+                Some(&HookFailure::Crowded),
+            );
             return HookFailure::Crowded.into();
         };
         let (dispatcher, hook, occasion) = (self.clone(), hook.clone(), occasion.clone());
@@ -153,16 +158,26 @@ impl Dispatcher {
             Ok(output) => HookOutcome::read(occasion.event, &output),
             Err(failure) => failure.into(),
         };
-        self.record(hook, took, outcome.failure.as_ref());
+        self.record(hook, occasion.event, took, outcome.failure.as_ref());
         outcome
     }
 
-    fn record(&self, hook: &SettingsHook, took: Duration, failure: Option<&HookFailure>) {
+    fn record(
+        &self,
+        hook: &SettingsHook,
+        event: HookEvent,
+        took: Duration,
+        failure: Option<&HookFailure>,
+    ) {
         let name = hook.name.as_str();
-        if let Some(failure) = failure {
-            tracing::warn!(hook = name, "a hook failed and was passed over: {failure}");
+        let told = failure.map(|failure| match &hook.handler {
+            HookHandler::Http { url, .. } => format!("{}: {failure}", without_secrets(url)),
+            HookHandler::Command { .. } => failure.to_string(),
+        });
+        if let Some(told) = &told {
+            tracing::warn!(hook = name, %event, "a hook failed and was passed over: {told}");
         }
-        self.count(name, took, failure.map(ToString::to_string));
+        self.count(name, took, told);
     }
 
     /// Puts a run on record, and names the hook in the log when it was slow.

@@ -169,6 +169,76 @@ async fn a_hook_that_sleeps_is_killed_and_the_others_are_moved() {
     hangs("time.sleep(3600)").await;
 }
 
+/// Neither signals nor threads of Python run while C code like this does.
+const IN_C: [&str; 2] = [
+    "import ctypes\nctypes.PyDLL(None).sleep(3600)",
+    "import re\nre.match('(a+)+$', 'a' * 64 + 'b')",
+];
+
+#[tokio::test]
+async fn calls_pass_one_that_is_stuck_in_c_code() {
+    for lines in IN_C {
+        let pool = pool();
+        still_works(&pool).await;
+        let stuck = pool.status().workers[0];
+        let (slow, quick) = (named("slow", lines), named("quick", "return 'passed'"));
+        let mut slow = Box::pin(pool.call(&slow, within("{}", Duration::from_secs(15))));
+        let quick = join_all((0..10).map(|_| edited(&pool, &quick, "{}")));
+        tokio::select! {
+            biased;
+            ended = &mut slow => panic!("they waited for it: {ended:?}"),
+            passed = quick => assert!(passed.iter().all(|answer| answer == "passed")),
+        }
+        // A second later, others still pass it; then it is given up.
+        still_works(&pool).await;
+        drop(slow);
+        eventually("the stuck worker is killed", || !runs(stuck)).await;
+        still_works(&pool).await;
+    }
+}
+
+#[tokio::test]
+async fn what_times_out_in_c_code_is_killed_and_named() {
+    let pool = pool();
+    still_works(&pool).await;
+    let stuck = pool.status().workers[0];
+    let hook = pre_input(IN_C[1]);
+    let late = pool.call(&hook, within("{}", Duration::from_secs(1))).await;
+    let late = late.expect_err("a timeout").to_string();
+    assert!(late.contains("1000 ms; it was at C code"), "{late}");
+    eventually("the stuck worker is killed", || !runs(stuck)).await;
+}
+
+#[tokio::test]
+async fn calls_that_passed_one_in_c_code_run_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs");
+    let shown = file.display();
+    let pool = pool();
+    still_works(&pool).await;
+    let slow = named(
+        "slow",
+        "import ctypes\nctypes.PyDLL(None).sleep(2)\nreturn 'slept'",
+    );
+    let quick = named(
+        "quick",
+        &format!("open('{shown}', 'a').write(body + '\\n')\nreturn 'passed'"),
+    );
+    let words: Vec<String> = (0..10).map(|n| format!("\"{n}\"")).collect();
+    let quick = join_all(words.iter().map(|word| edited(&pool, &quick, word)));
+    let (slept, passed) = tokio::join!(edited(&pool, &slow, "{}"), quick);
+    assert_eq!(slept, "slept");
+    assert!(passed.iter().all(|answer| answer == "passed"));
+    // The first worker goes on, and reads what it had been sent.
+    let other = named("other", "return 1");
+    let calls = (0..40).map(|_| edited(&pool, &other, "{}"));
+    assert_eq!(join_all(calls).await.len(), 40);
+    let runs = std::fs::read_to_string(&file).unwrap();
+    let mut runs: Vec<_> = runs.lines().collect();
+    runs.sort_unstable();
+    assert_eq!(runs, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+}
+
 #[tokio::test]
 async fn a_timeout_of_an_awaiting_hook_leaves_its_worker() {
     let pool = pool();

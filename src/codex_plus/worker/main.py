@@ -17,7 +17,7 @@ from . import capture, frames
 from .calls import run as run_call
 from .diff import NotJson
 from .loading import Loaded, LoadError, describe
-from .monitor import Started, watch
+from .monitor import Control, Started, watch
 
 # Python 3.12 can run a call up to its first wait at once, which saves a turn of the loop.
 _EAGER: Dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
@@ -39,6 +39,8 @@ class Worker(asyncio.Protocol):
         self._hooks: Dict[int, Loaded] = {}
         self._tasks: Dict[int, "asyncio.Task[None]"] = {}
         self._transport: Optional[asyncio.Transport] = None
+        #: Where the proxy asks while a hook blocks the loop.
+        self.control: Optional[Control] = None
         self._thread = threading.get_ident()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -116,6 +118,10 @@ class Worker(asyncio.Protocol):
     async def _run(self, call: int, head: Dict[str, Any], body: bytes) -> None:
         path = ""
         try:
+            if head.get("shared") and self.control is not None:
+                # First told, then looked for: the proxy asks first, then looks for what was told.
+                self.send(frames.encode(frames.PONG, call))
+                self.control.answer()
             if not self._started.begin(call):
                 return
             loaded = self._hooks[head["hook"]]
@@ -167,7 +173,7 @@ def serve(
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = Worker(loop, settings["frame_limit"], started)
-    watch(control, lifeline, started, worker.at_path)
+    worker.control = watch(control, lifeline, started, worker.at_path)
     capture.install(worker.log, settings.get("log_level", "INFO"))
     logging.captureWarnings(True)
     loop.set_exception_handler(_lost_exception)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -40,14 +41,64 @@ class Started:
             return waiting
 
 
+class Control:
+    """Answers the proxy's questions: in a thread, while a hook blocks the loop.
+
+    C code that keeps the interpreter to itself keeps that thread waiting too. Then the proxy takes
+    calls back without an answer: those it was not told had begun. So the loop has to tell it, and
+    to look for questions, before it begins a call that might have been taken back.
+    """
+
+    def __init__(self, control: socket.socket, started: Started, files: Container[str]) -> None:
+        control.setblocking(False)
+        self._control = control
+        self._started = started
+        self._files = files
+        self._loop_thread = threading.get_ident()
+        self._lock = threading.Lock()
+        self._read = b""
+
+    def answer(self) -> bool:
+        """Answer what was asked; false when the proxy went away."""
+        # A question is read and acted on in one, so nobody finds it gone but not yet heeded.
+        with self._lock:
+            while True:
+                try:
+                    data = self._control.recv(65536)
+                except BlockingIOError:
+                    return True
+                if not data:
+                    return False
+                *lines, self._read = (self._read + data).split(b"\n")
+                for line in lines:
+                    self._control.sendall(json.dumps(self._told(json.loads(line))).encode() + b"\n")
+
+    def _told(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        revoked = self._started.revoke(asked["revoke"])
+        where = _where(self._loop_thread, self._files)
+        return {"question": asked["question"], "revoked": revoked, **where}
+
+    def serve(self) -> None:
+        """Answer for as long as the proxy is there."""
+        try:
+            poll = select.poll()
+            poll.register(self._control, select.POLLIN)
+            # Only told of questions here: what is read must be acted on before the loop goes on.
+            while poll.poll() and self.answer():
+                pass
+        except (OSError, ValueError):
+            pass
+        os._exit(0)
+
+
 def watch(
     control: socket.socket, lifeline: int, started: Started, files: Container[str]
-) -> None:
+) -> Control:
     """Begin to watch, from the main thread. ``files`` are the hook files that are loaded."""
     _die_with(lifeline)
-    loop_thread = threading.get_ident()
-    arguments = (control, started, loop_thread, files)
-    threading.Thread(target=_answer, args=arguments, name="codex-plus-monitor", daemon=True).start()
+    watching = Control(control, started, files)
+    threading.Thread(target=watching.serve, name="codex-plus-monitor", daemon=True).start()
+    return watching
 
 
 def _die_with(lifeline: int) -> None:
@@ -64,21 +115,6 @@ def _die_with(lifeline: int) -> None:
             os._exit(0)  # it closed before the signal was asked for
     except BlockingIOError:
         pass
-
-
-def _answer(
-    control: socket.socket, started: Started, loop_thread: int, files: Container[str]
-) -> None:
-    try:
-        with control.makefile("rwb", buffering=65536) as lines:
-            for line in lines:
-                asked: Dict[str, Any] = json.loads(line)
-                answer = {"revoked": started.revoke(asked["revoke"]), **_where(loop_thread, files)}
-                lines.write(json.dumps(answer).encode() + b"\n")
-                lines.flush()
-    except (OSError, ValueError):
-        pass
-    os._exit(0)
 
 
 def _where(thread: int, files: Container[str]) -> Dict[str, Any]:

@@ -7,6 +7,7 @@ use codex_plus_project::settings::{HookHandler, Owner};
 use serde_json::{Map, Value, json};
 
 use super::{Book, Engine, lock};
+use crate::runner::http::without_secrets;
 use crate::stats::HookStats;
 
 impl Engine {
@@ -95,8 +96,8 @@ fn settings(book: &Book, runs: &BTreeMap<String, HookStats>) -> Value {
                 "off": withheld.map(|(_, why)| why.to_string()),
             });
             let (kind, what) = match &hook.handler {
-                HookHandler::Command { command, .. } => ("command", command),
-                HookHandler::Http { url, .. } => ("url", url),
+                HookHandler::Command { command, .. } => ("command", command.clone()),
+                HookHandler::Http { url, .. } => ("url", without_secrets(url)),
             };
             told[kind] = json!(what);
             add_runs(&mut told, runs.get(&name));

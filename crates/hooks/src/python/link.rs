@@ -36,6 +36,9 @@ pub(super) enum Answer {
 #[derive(Debug)]
 struct Pending {
     since: Instant,
+    hash: [u8; 32],
+    /// Whether it has begun, when the worker tells that.
+    begun: Option<bool>,
     logs: Vec<LogRecord>,
     answer: oneshot::Sender<Answer>,
 }
@@ -141,11 +144,17 @@ impl Link {
             Some((hash, number)) if *hash == hook.hash => *number,
             _ => self.load_hook(&mut state, hook),
         };
-        let head = json!({
+        let mut head = json!({
             "hook": number,
             "method": call.method,
             "request": call.request.seen_by(&hook.metadata),
         });
+        // Behind another call it may come to wait, and then be wanted back: the worker is to say
+        // when it begins.
+        let is_alone = state.pending.is_empty() && state.abandoned.is_empty();
+        if !is_alone {
+            head["shared"] = true.into();
+        }
         state.calls += 1;
         let id = state.calls;
         let head = frame::encode_split(
@@ -155,13 +164,15 @@ impl Link {
             call.payload.len(),
         );
         self.out.send(head.freeze(), call.payload.clone());
-        if state.pending.is_empty() && state.abandoned.is_empty() {
+        if is_alone {
             self.begun.notify_one();
         }
         state.pending.insert(
             id,
             Pending {
                 since: Instant::now(),
+                hash: hook.hash,
+                begun: (!is_alone).then_some(false),
                 logs: Vec::new(),
                 answer,
             },
@@ -212,6 +223,28 @@ impl Link {
         }
     }
 
+    /// Lets those of the calls go elsewhere that have not begun, although the worker does not answer:
+    /// it looks for what it was asked before it begins any of them. Hooks that it may be stuck in
+    /// are told.
+    pub(super) fn moved_unasked(&self, calls: &[u64]) -> Option<[u8; 32]> {
+        let waits = |call: &Pending| call.begun == Some(false);
+        let (waiting, stuck) = {
+            let state = lock(&self.state);
+            let pending = || state.pending.iter();
+            let waiting: Vec<u64> = pending()
+                .filter(|(id, call)| waits(call) && calls.contains(id))
+                .map(|(id, _)| *id)
+                .collect();
+            let begun = pending().filter(|(_, call)| !waits(call));
+            (
+                waiting,
+                begun.max_by_key(|(id, _)| **id).map(|(_, call)| call.hash),
+            )
+        };
+        self.moved(&waiting);
+        stuck
+    }
+
     /// Takes no more calls if there is none now; whether that is so.
     pub(super) fn end_if_idle(&self) -> bool {
         let mut state = lock(&self.state);
@@ -236,11 +269,14 @@ impl Link {
         self.retired.store(true, Ordering::Relaxed);
         let mut state = lock(&self.state);
         state.ended = true;
+        let alone = state.pending.len() + state.abandoned.len() == 1;
         state.abandoned.clear();
-        let alone = state.pending.len() == 1;
         for (_, call) in state.pending.drain() {
             let why = why.to_owned();
-            let _ = call.answer.send(Answer::Lost { why, alone });
+            let _ = call.answer.send(match call.begun {
+                Some(false) => Answer::Moved,
+                _ => Answer::Lost { why, alone },
+            });
         }
         drop(state);
         self.out.close();
@@ -258,6 +294,9 @@ impl Link {
                 self.stage.send_replace(Stage::Ready);
             }
             Kind::Pong => {
+                if let Some(call) = lock(&self.state).pending.get_mut(&frame.call) {
+                    call.begun = Some(true);
+                }
                 *lock(&self.pinged) = None;
                 self.blocked.store(false, Ordering::Relaxed);
                 *lock(&self.stuck_at) = None;

@@ -101,14 +101,15 @@ impl Metadata {
                 + error.location().map_or(0, |at| {
                     usize::try_from(at.line()).unwrap_or(1).saturating_sub(1)
                 }),
-            message: first_line_of(&error.to_string()),
+            message: without_place(&error.to_string()),
         })?;
         if found
             .timeout
             .is_some_and(|seconds| !(seconds > 0.0 && seconds <= 3600.0))
         {
+            let is_it = |line: &str| line.trim_start().starts_with("timeout");
             return Err(MetadataError {
-                line: first_line,
+                line: first_line + yaml.lines().position(is_it).unwrap_or(0),
                 message: "timeout is in seconds, more than 0 and at most 3600".to_owned(),
             });
         }
@@ -132,8 +133,16 @@ impl Metadata {
     }
 }
 
-fn first_line_of(text: &str) -> String {
-    text.lines().next().unwrap_or("not valid YAML").to_owned()
+/// What the parser says, in one line and without its own count of lines, which begins with the
+/// metadata.
+fn without_place(text: &str) -> String {
+    let mut text = text.lines().next().unwrap_or("not valid YAML");
+    while let Some((place, rest)) = text.split_once(": ")
+        && (place == "error" || place.starts_with("line "))
+    {
+        text = rest;
+    }
+    text.to_owned()
 }
 
 /// The YAML between the `---` lines a file begins with, and the line it begins at.

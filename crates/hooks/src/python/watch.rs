@@ -26,6 +26,10 @@ const TICK: Duration = Duration::from_millis(10);
 const WEIGH: Duration = Duration::from_millis(100);
 /// Calls given up that a worker may still carry before it takes no more.
 const MOST_ABANDONED: usize = 32;
+/// A monitor thread that does not answer for so long has no turn: C code holds the interpreter.
+const SILENCE: Duration = Duration::from_millis(250);
+/// Where a worker is then.
+const IN_C: &str = "C code that lets nothing else run";
 /// What a line of raw output is cut to, in bytes.
 const LONGEST_LINE: usize = 4096;
 
@@ -115,6 +119,8 @@ async fn rest(link: &Link, config: &PoolConfig) -> String {
 /// What the monitor thread says.
 #[derive(Deserialize)]
 struct Seen {
+    /// Which question this answers.
+    question: u64,
     /// The calls it gives back.
     revoked: Vec<u64>,
     /// Where the loop is.
@@ -133,9 +139,7 @@ async fn look(
     blocking: &Blocking,
 ) -> String {
     let mut weighed: Option<Instant> = None;
-    let mut control = BufReader::new(control);
-    let mut answer = Vec::new();
-    let mut asked: u64 = 0;
+    let mut monitor = Monitor::new(control);
     loop {
         let (calls, oldest) = link.load();
         let (given_up, given_up_since) = link.abandoned();
@@ -154,26 +158,13 @@ async fn look(
             }
         } else if old(pinged, config.blocked_after) && *link.stage.borrow() == link::Stage::Ready {
             link.blocked.store(true, Ordering::Relaxed);
-            let calls: Vec<u64> = link
-                .in_flight()
-                .into_iter()
-                .filter(|id| *id > asked)
-                .collect();
-            let newest = calls.iter().copied().max().unwrap_or(asked);
-            let unknown = lock(&link.stuck_at).is_none();
-            if newest > asked || unknown {
-                asked = newest;
-                if let Some(seen) = ask(&mut control, &mut answer, &calls).await {
-                    *lock(&link.stuck_at) = Some(escape(&seen.at));
-                    let mut blocking = lock(blocking);
-                    if blocking.len() >= MOST_BLOCKING {
-                        blocking.clear();
-                    }
-                    blocking.extend(link.hashes(&seen.hooks));
-                    drop(blocking);
-                    link.moved(&seen.revoked);
-                }
+            let hooks = monitor.free(link).await;
+            let mut blocking = lock(blocking);
+            if blocking.len() + hooks.len() > MOST_BLOCKING {
+                blocking.clear();
             }
+            blocking.extend(hooks);
+            drop(blocking);
             if old(pinged, config.kill_grace) && old(given_up_since, config.kill_grace) {
                 let at = lock(&link.stuck_at).clone().unwrap_or_default();
                 return format!("it was stuck at {at}");
@@ -193,29 +184,67 @@ async fn look(
     }
 }
 
-/// Asks the monitor thread to give calls back that have not begun.
-async fn ask(
-    control: &mut BufReader<UnixStream>,
-    line: &mut Vec<u8>,
-    calls: &[u64],
-) -> Option<Seen> {
-    let question = format!("{{\"revoke\":{calls:?}}}\n");
-    let answer = async {
-        control
-            .get_mut()
-            .write_all(question.as_bytes())
-            .await
-            .ok()?;
-        // Kept over calls: an answer that came too late is read by the next question.
-        control.read_until(b'\n', line).await.ok()?;
-        let seen = serde_json::from_slice(line).ok();
-        line.clear();
-        seen
-    };
-    timeout(Duration::from_millis(250), answer)
-        .await
-        .ok()
-        .flatten()
+/// The worker's monitor thread, as it is asked.
+struct Monitor {
+    control: BufReader<UnixStream>,
+    /// What of an answer has been read.
+    line: Vec<u8>,
+    questions: u64,
+    /// The newest call that it was asked about.
+    newest: u64,
+}
+
+impl Monitor {
+    fn new(control: UnixStream) -> Self {
+        Self {
+            control: BufReader::new(control),
+            line: Vec::new(),
+            questions: 0,
+            newest: 0,
+        }
+    }
+
+    /// Lets calls that wait behind a blocked one go elsewhere, and finds out where the worker is;
+    /// returns the hooks that block it, as far as they are news.
+    async fn free(&mut self, link: &Link) -> Vec<[u8; 32]> {
+        let mut calls = link.in_flight();
+        calls.retain(|id| *id > self.newest);
+        if calls.is_empty() && lock(&link.stuck_at).is_some() {
+            return Vec::new();
+        }
+        self.newest = calls.iter().copied().fold(self.newest, u64::max);
+        let (at, hooks) = if let Some(seen) = self.ask(link, &calls).await {
+            (escape(&seen.at), link.hashes(&seen.hooks))
+        } else {
+            let hooks = link.moved_unasked(&calls).into_iter().collect();
+            (IN_C.to_owned(), hooks)
+        };
+        *lock(&link.stuck_at) = Some(at);
+        hooks
+    }
+
+    /// Asks for calls back that have not begun, and lets those it gives back go elsewhere.
+    async fn ask(&mut self, link: &Link, calls: &[u64]) -> Option<Seen> {
+        self.questions += 1;
+        let number = self.questions;
+        let question = format!("{{\"question\":{number},\"revoke\":{calls:?}}}\n");
+        let answer = async {
+            let control = self.control.get_mut();
+            control.write_all(question.as_bytes()).await.ok()?;
+            loop {
+                // Kept over questions: an answer that came too late is read with the next one.
+                self.control.read_until(b'\n', &mut self.line).await.ok()?;
+                let seen: Option<Seen> = serde_json::from_slice(&self.line).ok();
+                self.line.clear();
+                let seen = seen?;
+                link.moved(&seen.revoked);
+                if seen.question == number {
+                    return Some(seen);
+                }
+            }
+        };
+        timeout(SILENCE, answer).await.ok().flatten()
+    }
 }
 
 /// A process's memory in bytes; Linux only.

@@ -1,6 +1,7 @@
 //! HTTP hooks: a POST of the same JSON that a command reads.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,13 +90,7 @@ impl HttpRunner {
                 ));
             }
         };
-        let answer = sent.map_err(|error| {
-            HookFailure::Unreachable(if error.is_connect() {
-                "no connection"
-            } else {
-                "the connection broke"
-            })
-        })?;
+        let answer = sent.map_err(|error| HookFailure::Unreachable(broken(&error)))?;
         let status = answer.status();
         if !status.is_success() {
             return Err(HookFailure::Status(status.as_u16()));
@@ -110,6 +105,32 @@ impl HttpRunner {
         })?;
         json(body.to_bytes())
     }
+}
+
+/// What became of a request without an answer.
+fn broken(error: &hyper_util::client::legacy::Error) -> &'static str {
+    let cause = error
+        .source()
+        .and_then(|e| e.downcast_ref::<hyper::Error>());
+    if error.is_connect() {
+        "no connection"
+    } else if cause.is_some_and(hyper::Error::is_parse) {
+        "its answer is not HTTP"
+    } else {
+        "the connection broke"
+    }
+}
+
+/// A URL as logs may show it: user information, query and fragment often hold keys.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let shown = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = shown.split_once("://") else {
+        return shown.to_owned();
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 /// An answer is empty or a JSON object; text is not taken for context here.
@@ -206,6 +227,20 @@ fn tls() -> Result<ClientConfig, ()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_are_shown_without_what_may_be_a_key() {
+        for (url, shown) in [
+            ("http://localhost:8080/a/b", "http://localhost:8080/a/b"),
+            ("https://me:key@host/a?key=1#2", "https://host/a"),
+            ("https://me:k@y@host?at=a/b@c", "https://host"),
+            ("http://host/@user?x", "http://host/@user"),
+            ("nothing?key", "nothing"),
+            ("", ""),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+    }
 
     #[test]
     fn only_allowed_variables_are_put_in() {

@@ -77,7 +77,7 @@ async fn frames_that_are_none_end_a_connection_that_filters_read() {
             assert!(reason.contains("WebSocket"), "{what} {told}");
         }
         until("the descriptors", || proxy.descriptors() <= before).await;
-        assert_eq!(proxy.live().await, 0);
+        proxy.idle().await;
     }
 }
 
@@ -93,7 +93,7 @@ async fn frames_that_are_none_pass_where_nobody_reads_them() {
         assert_eq!(client.rest().await.unwrap(), bytes, "{what}");
         drop(client);
         until("the descriptors", || proxy.descriptors() <= before).await;
-        assert_eq!(proxy.live().await, 0);
+        proxy.idle().await;
     }
 }
 
@@ -125,7 +125,7 @@ async fn an_upstream_that_stops_within_a_frame_is_no_clean_end() {
                 assert_eq!(told["outcome"], "upstream_cut", "{told}");
             }
             until("the descriptors", || proxy.descriptors() <= before).await;
-            assert_eq!(proxy.live().await, 0);
+            proxy.idle().await;
         }
     }
 }
@@ -150,6 +150,6 @@ async fn an_upstream_that_stalls_within_the_handshake_is_given_up() {
         assert!(body.contains("`timeouts.stream_idle`"), "{body}");
         drop(client);
         until("the descriptors", || proxy.descriptors() <= before).await;
-        assert_eq!(proxy.live().await, 0);
+        proxy.idle().await;
     }
 }

@@ -13,7 +13,7 @@ use crate::support::home::Home;
 use crate::support::peer::{Peer, post};
 use crate::support::socket::{accept, bare, masked, open};
 use crate::support::upstream::upstream;
-use crate::support::within;
+use crate::support::{until, within};
 
 const TICK: Duration = Duration::from_millis(20);
 const HEAD: &str =
@@ -143,18 +143,19 @@ impl Stream {
 
 /// A client that asks all the time, on a new connection or on a kept one, and counts.
 pub(crate) struct Asking {
-    task: JoinHandle<usize>,
+    task: JoinHandle<()>,
+    answers: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
 
 impl Asking {
     pub(crate) fn begin(address: SocketAddr, keeps: bool) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let answers = Arc::new(AtomicUsize::new(0));
+        let (end, count) = (Arc::clone(&stop), Arc::clone(&answers));
         let task = tokio::spawn(async move {
             let mut kept: Option<Peer> = None;
-            let mut answers = 0;
-            while !stopped.load(Ordering::Relaxed) {
+            while !end.load(Ordering::Relaxed) {
                 let mut peer = match kept.take() {
                     Some(peer) => peer,
                     None => Peer::connect(address).await,
@@ -163,22 +164,27 @@ impl Asking {
                     .ask("GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n")
                     .await;
                 assert_eq!((head.status(), body), (200, b"ok".to_vec()));
-                answers += 1;
+                count.fetch_add(1, Ordering::Relaxed);
                 // A server that says so may close, and only then.
                 if keeps && head.get("connection") != Some("close") {
                     kept = Some(peer);
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            answers
         });
-        Self { task, stop }
+        Self {
+            task,
+            answers,
+            stop,
+        }
     }
 
-    /// How many answers it had, all of them good.
-    pub(crate) async fn end(self) -> usize {
+    /// Ends once it had so many answers; all of them were good.
+    pub(crate) async fn end_after(self, answers: usize) {
+        let enough = || self.answers.load(Ordering::Relaxed) >= answers;
+        until("its answers", || enough() || self.task.is_finished()).await;
         self.stop.store(true, Ordering::Relaxed);
-        within(self.task).await.unwrap()
+        within(self.task).await.unwrap();
     }
 }
 

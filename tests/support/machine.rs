@@ -54,11 +54,20 @@ impl Proxy {
         self.limit("nofile", limit);
     }
 
-    /// Exchanges under way.
-    pub(crate) async fn live(&self) -> u64 {
-        let (head, body) = get(self.address, "/codex-plus/status").await;
-        assert_eq!(head.status(), 200);
-        let status: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        status["exchanges"]["live"].as_u64().unwrap()
+    /// Done when no exchange is under way any more. One is over a moment after its sockets are.
+    pub(crate) async fn idle(&self) {
+        let start = std::time::Instant::now();
+        loop {
+            let (head, body) = get(self.address, "/codex-plus/status").await;
+            assert_eq!(head.status(), 200);
+            let status: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let live = status["exchanges"]["live"].as_u64().unwrap();
+            if live == 0 {
+                return;
+            }
+            let waited = start.elapsed().as_secs() >= 60;
+            assert!(!waited, "waited a minute for the end of {live} exchanges");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 }

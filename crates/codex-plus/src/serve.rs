@@ -176,21 +176,24 @@ async fn run(
     let on_terminal = !launch.detached && std::io::stderr().is_terminal();
     let shutdown = signals.attend(Arc::new(reload), on_terminal);
     instance.write(state)?;
-    tracing::info!(
-        target: "codex-plus",
-        version = instance.version,
-        listen = %instance.listen,
-        upstream = instance.upstream,
-        pid = instance.pid,
-        "listening"
-    );
-    if launch.detached {
-        // Whoever started us reads our last word as the pipe's end. The folder we were started
-        // in may be removed or unmounted while we run.
-        daemon::let_go_of_stderr().context("cannot let go of standard error")?;
-        std::env::set_current_dir(state.folder()).context("cannot enter the state folder")?;
-    }
-    let drained = succession(proxy, state, lock, leash, shutdown).await?;
+    let announce = || {
+        tracing::info!(
+            target: "codex-plus",
+            version = instance.version,
+            listen = %instance.listen,
+            upstream = instance.upstream,
+            pid = instance.pid,
+            "listening"
+        );
+        if launch.detached {
+            // Whoever started us reads our last word as the pipe's end. The folder we were started
+            // in may be removed or unmounted while we run.
+            daemon::let_go_of_stderr().context("cannot let go of standard error")?;
+            std::env::set_current_dir(state.folder()).context("cannot enter the state folder")?;
+        }
+        Ok(())
+    };
+    let drained = succession(proxy, state, lock, leash, announce, shutdown).await?;
     upkeep.abort();
     if drained.handed_over {
         // The sessions go on in the process that took over.
@@ -243,19 +246,24 @@ fn export(otlp: Option<(Otlp, otlp::Ready)>, proxy: &Proxy) -> anyhow::Result<Op
     Ok(Some(guard))
 }
 
-/// Serves between the process before this one and the one after it.
+/// Serves between the process before this one and the one after it. Announced when there is a door:
+/// a `restart` right after a `start` must find one.
 async fn succession(
     proxy: Proxy,
     state: &StateDir,
     lock: Lock,
     leash: Option<Leash>,
+    announce: impl FnOnce() -> anyhow::Result<()>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<Drained> {
     let control = proxy.control();
     let socket = proxy.socket().context("no descriptors are left")?;
-    let serving = proxy.run(shutdown);
+    let serving = async {
+        let drained = proxy.run(shutdown).await;
+        drained.context("the listener failed")
+    };
     // Whoever comes first in the line ends first, so that a stop reaches all of it.
-    let (drained, _kept) = tokio::join!(serving, async {
+    let (drained, _kept) = tokio::try_join!(serving, async {
         if let Some(leash) = &leash {
             leash.serving().await;
         }
@@ -269,12 +277,13 @@ async fn succession(
                 Some(lock)
             }
         };
+        announce()?;
         if let Some(leash) = &leash {
             outlive(leash, &control).await;
         }
-        kept
-    });
-    drained.context("the listener failed")
+        Ok(kept)
+    })?;
+    Ok(drained)
 }
 
 /// Waits for the predecessor's end, and asks for it when ours is.

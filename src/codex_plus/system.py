@@ -48,13 +48,14 @@ class HookSystem:
         return await asyncio.get_running_loop().run_in_executor(None, self._status_line)
 
     def status_line_mode(self) -> str:
-        """Where the line is shown: the proxy's word, or ``off`` when none runs."""
-        return str((self._ask(_status_line_path()) or {}).get("mode", "off"))
+        """Where the line is shown; ``off`` when neither proxy nor binary is there."""
+        told = self._asked("/codex-plus/status-line", "status-line", "--json")
+        return str(told.get("mode", "off"))
 
     @property
     def hooks(self) -> List[HookInfo]:
-        """The Python hooks of the running proxy."""
-        found = (self._ask("/codex-plus/hooks") or {}).get("hooks") or []
+        """The Python hooks of the working directory."""
+        found = self._told().get("hooks") or []
         return [
             HookInfo(
                 str(hook.get("name", "")),
@@ -69,20 +70,23 @@ class HookSystem:
     @property
     def settings_hooks(self) -> Dict[str, Any]:
         """The command and HTTP hooks of the settings files, by event."""
-        return dict((self._ask("/codex-plus/hooks") or {}).get("settings_hooks") or {})
+        return dict(self._told().get("settings_hooks") or {})
 
     @property
     def session_id(self) -> Optional[str]:
         """The session the proxy saw last."""
-        found = (self._ask("/codex-plus/hooks") or {}).get("session_id")
+        found = self._told().get("session_id")
         return None if found is None else str(found)
 
     async def settings_session_start(self, source: str = "startup") -> Dict[str, Any]:
-        """Run the SessionStart hooks of the settings files; what they put out."""
+        """Run the SessionStart hooks of the settings files; what they put out.
+
+        Without a running proxy there is no session, and nothing is run.
+        """
         return await self._event("session-start", {"source": source})
 
     async def settings_session_end(self, reason: str = "exit") -> Dict[str, Any]:
-        """Run the SessionEnd hooks of the settings files; what they put out."""
+        """Run the SessionEnd hooks of the settings files; as :meth:`settings_session_start`."""
         return await self._event("session-end", {"reason": reason})
 
     async def _event(self, event: str, told: Dict[str, Any]) -> Dict[str, Any]:
@@ -91,24 +95,25 @@ class HookSystem:
         return await loop.run_in_executor(None, lambda: self._ask(path, told)) or {}
 
     def _status_line(self) -> str:
-        told = self._ask(_status_line_path())
+        told = self._ask(_here("/codex-plus/status-line"))
         if told is not None:
             return str(told.get("status_line") or "")
-        binary = shutil.which("codex-plus")
-        if binary:
+        said = _binary("status-line")
+        return status_line() if said is None else said.strip()
+
+    def _told(self) -> Dict[str, Any]:
+        """All about the hooks of the working directory."""
+        return self._asked("/codex-plus/hooks", "hooks", "--json")
+
+    def _asked(self, path: str, *arguments: str) -> Dict[str, Any]:
+        """What the proxy says of the working directory; when none runs, what the binary does."""
+        told = self._ask(_here(path))
+        if told is None:
             try:
-                done = subprocess.run(
-                    [binary, "status-line"],
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=SECONDS,
-                    check=False,
-                )
-                if done.returncode == 0:
-                    return done.stdout.decode("utf-8", "replace").strip()
-            except (OSError, subprocess.TimeoutExpired):
+                told = json.loads(_binary(*arguments) or "{}")
+            except ValueError:
                 pass
-        return status_line()
+        return told if isinstance(told, dict) else {}
 
     def _ask(self, path: str, post: Optional[Dict[str, Any]] = None) -> Optional[Dict[str, Any]]:
         """The proxy's JSON answer; ``None`` when no proxy gives one."""
@@ -133,13 +138,31 @@ class HookSystem:
             connection.close()
 
 
-def _status_line_path() -> str:
-    """Names our working directory: the proxy's own is another one."""
+def _here(path: str) -> str:
+    """The path with our working directory: the proxy's own is another one."""
     try:
-        return "/codex-plus/status-line?cwd=" + quote(os.getcwd())
+        return f"{path}?cwd={quote(os.getcwd())}"
     except OSError:
         # It was deleted.
-        return "/codex-plus/status-line"
+        return path
+
+
+def _binary(*arguments: str) -> Optional[str]:
+    """What ``codex-plus`` says; ``None`` when there is none or it fails."""
+    binary = shutil.which("codex-plus")
+    if not binary:
+        return None
+    try:
+        done = subprocess.run(
+            [binary, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
 def _port_of(listen: str) -> Optional[int]:

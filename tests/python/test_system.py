@@ -61,6 +61,7 @@ def test_the_proxy_answers(system):
     assert ASKED[-1] == "/codex-plus/status-line?cwd=" + quote(os.getcwd())
     assert system.status_line_mode() == "prompt"
     assert system.hooks == [HookInfo("a", "stop", "/a.py", True, 5)]
+    assert ASKED[-1] == "/codex-plus/hooks?cwd=" + quote(os.getcwd())
     assert system.settings_hooks == {"Stop": []}
     assert system.session_id == "s1"
     assert asyncio.run(system.settings_session_start()) == {"context": "hello"}
@@ -89,6 +90,29 @@ def test_git_answers_when_no_proxy_runs(closed_port, monkeypatch, tmp_path):
     line = asyncio.run(system.run_status_line())
     assert line == "[Dir: house | Local: feature (dirty) | Remote: none | PR: none]"
     assert (system.hooks, system.session_id, system.status_line_mode()) == ([], None, "off")
+
+
+def test_the_binary_answers_when_no_proxy_runs(closed_port, monkeypatch, tmp_path):
+    told = {
+        "status-line": "[Dir: y]",
+        "status-line --json": json.dumps({"mode": "response"}),
+        "hooks --json": json.dumps(ANSWERS["/codex-plus/hooks"]),
+    }
+    binary = tmp_path / "codex-plus"
+    cases = "".join(f"'{asked}') echo '{said}';; " for asked, said in told.items())
+    binary.write_text(f'#!/bin/sh\ncase "$*" in {cases} *) exit 1;; esac\n')
+    binary.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    system = HookSystem(closed_port)
+    assert asyncio.run(system.run_status_line()) == "[Dir: y]"
+    assert system.status_line_mode() == "response"
+    assert system.hooks == [HookInfo("a", "stop", "/a.py", True, 5)]
+    assert system.settings_hooks == {"Stop": []}
+    assert system.session_id == "s1"
+    assert asyncio.run(system.settings_session_start()) == {}
+    # One that fails is as good as none.
+    binary.write_text("#!/bin/sh\nexit 1\n")
+    assert (system.hooks, system.settings_hooks) == ([], {})
 
 
 def test_the_line_tells_ahead_and_dirty():

@@ -51,6 +51,8 @@ pub(crate) const WORKS: &[Work] = &[
     work("scan, 1 MB body", scan, 1_000_000),
     work("splice a prompt, 1 kB body", splice, 1_000),
     work("splice a prompt, 1 MB body", splice, 1_000_000),
+    work("edit a prompt and read on, 1 kB body", edit, 1_000),
+    work("edit a prompt and read on, 1 MB body", edit, 1_000_000),
     work("patch by path, 100 kB document", patch_by_path, 100_000),
     work("turn, 1 kB body", turn, 1_000),
     work("turn, 100 kB body", turn, 100_000),
@@ -96,6 +98,23 @@ fn splice(size: usize) -> anyhow::Result<Step> {
         let mut body = read.clone();
         body.set_text(span.clone(), black_box("Say hello, and \"goodbye\"."))?;
         black_box(body.into_chunks());
+        Ok(())
+    }))
+}
+
+/// The same edit, when another filter reads the body after it.
+fn edit(size: usize) -> anyhow::Result<Step> {
+    let read = RequestBody::parse(conversation(size, "Say hello.", "/work").into())?;
+    let items = read.items();
+    let prompt = items.last().and_then(|item| item.text_parts().pop());
+    let Some(span) = prompt.map(|part| part.span) else {
+        anyhow::bail!("the conversation has no prompt");
+    };
+    Ok(Box::new(move || {
+        let mut body = read.clone();
+        body.set_text(span.clone(), black_box("Say hello, and \"goodbye\"."))?;
+        body.commit()?;
+        black_box(body.items());
         Ok(())
     }))
 }

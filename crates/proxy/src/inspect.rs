@@ -93,7 +93,7 @@ pub(crate) async fn review(
     };
     if is_changed(&request, &original) {
         // What was repeated may have moved the prompt.
-        request.read_turn();
+        request.find_prompt();
     }
     if let Some(reply) = plan.review(&mut request, exchange).await {
         // The provider streams only when asked to; Codex always asks.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use codex_plus_wire::patch::{self, Patch};
 use codex_plus_wire::request::{BodyError, Dialect, Item, RequestBody};
-use codex_plus_wire::turn::{Turn, is_tool_output};
+use codex_plus_wire::turn::{Turn, is_tool_output, newest_prompt};
 use http::request::Parts;
 use serde_json::json;
 
-use crate::history::{Amendment, History, ItemKey, Slot, SlotState, remove, write};
+use crate::history::{Amendment, History, ItemKey, Slot, SlotState, apply, remove, write};
 use crate::turn::TurnHead;
 
 /// A request on the line, as filters see it: the conversation as it will go upstream, with what
@@ -48,6 +48,18 @@ pub enum AmendError {
     /// The item has another form.
     #[error(transparent)]
     Patch(#[from] patch::PatchError),
+}
+
+/// Makes edits of a body that has none waiting, all of them or none.
+fn edit(
+    body: &mut RequestBody,
+    edits: impl FnOnce(&mut RequestBody) -> Result<(), BodyError>,
+) -> Result<(), BodyError> {
+    let made = edits(body).and_then(|()| body.commit());
+    if made.is_err() {
+        body.discard();
+    }
+    made
 }
 
 impl Inspection<'_> {
@@ -145,19 +157,16 @@ impl Inspection<'_> {
         let body = self.body.as_mut().ok_or(AmendError::Missing)?;
         body.commit()?;
         let item = body.items().get(index).ok_or(AmendError::Missing)?.clone();
-        patch::apply(&body.bytes().slice(item.span()), &amendment.edits)?;
-        let mut edited = body.clone();
-        let last = edited.items().get(behind - 1).unwrap_or(&item);
+        let edited = apply(body, &item, &amendment)?;
+        let last = body.items().get(behind - 1).unwrap_or(&item);
         let end = last.span().end;
-        write(&mut edited, &item, end, &amendment)?;
-        edited.commit()?;
-        *body = edited;
+        edit(body, |body| write(body, &item, end, &amendment, edited))?;
         self.slots
             .splice(behind..behind, amendment.after.iter().map(|_| Slot::ours()));
         self.slots
             .splice(index..index, amendment.before.iter().map(|_| Slot::ours()));
         self.history.remember(slot.key, amendment);
-        self.read_turn();
+        self.find_prompt();
         Ok(())
     }
 
@@ -169,13 +178,10 @@ impl Inspection<'_> {
         let body = self.body.as_mut().ok_or(AmendError::Missing)?;
         body.commit()?;
         let items = body.items().to_vec();
-        let mut edited = body.clone();
-        remove(&mut edited, &items, &[index])?;
-        edited.commit()?;
-        *body = edited;
+        edit(body, |body| remove(body, &items, &[index]))?;
         self.slots.remove(index);
         self.history.remember(slot.key, why);
-        self.read_turn();
+        self.find_prompt();
         Ok(())
     }
 
@@ -189,14 +195,12 @@ impl Inspection<'_> {
         body.commit()?;
         let first = body.items().first().filter(|item| !item.is_plain());
         let at = first.ok_or(AmendError::Missing)?.span().start;
-        let mut edited = body.clone();
-        for item in items {
-            edited.insert(at, [&item[..], b","].concat())?;
-        }
-        edited.commit()?;
-        *body = edited;
+        edit(body, |body| {
+            let mut items = items.iter();
+            items.try_for_each(|item| body.insert(at, [&item[..], b","].concat()))
+        })?;
         self.slots.splice(0..0, items.iter().map(|_| Slot::ours()));
-        self.read_turn();
+        self.find_prompt();
         Ok(())
     }
 
@@ -243,10 +247,18 @@ impl Inspection<'_> {
                 Err(_) => return,
             }
         }
-        self.read_turn();
+        self.find_prompt();
     }
 
-    pub(crate) fn read_turn(&mut self) {
+    /// Finds the prompt again, which edits of items may have moved.
+    pub(crate) fn find_prompt(&mut self) {
+        if let (Some(body), Some(_)) = (&self.body, &self.turn.prompt) {
+            self.turn.prompt = newest_prompt(body.items());
+        }
+    }
+
+    /// Reads the turn again, when more than items was edited.
+    fn read_turn(&mut self) {
         let Some(body) = &self.body else { return };
         let kind = self.turn.kind;
         let found = TurnHead::of(self.head).with(body, &|_| false);
@@ -270,15 +282,12 @@ impl Inspection<'_> {
     ///
     /// # Errors
     /// [`AmendError`]; nothing is changed then.
-    pub fn set_field(&mut self, edit: &Patch) -> Result<(), AmendError> {
+    pub fn set_field(&mut self, field: &Patch) -> Result<(), AmendError> {
         let body = self.body.as_mut().ok_or(AmendError::Missing)?;
         body.commit()?;
         let whole = 0..body.bytes().len();
-        let (span, bytes): (_, Bytes) = patch::place(body.bytes(), &whole, edit)?;
-        let mut edited = body.clone();
-        edited.replace(span, bytes)?;
-        edited.commit()?;
-        *body = edited;
+        let (span, bytes): (_, Bytes) = patch::place(body.bytes(), &whole, field)?;
+        edit(body, |body| body.replace(span, bytes))?;
         self.read_turn();
         Ok(())
     }

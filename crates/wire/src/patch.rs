@@ -94,27 +94,86 @@ impl From<Malformed> for PatchError {
 /// [`PatchError`] for the first edit that cannot be made; nothing is changed then.
 pub fn apply(document: &Bytes, edits: &[Patch]) -> Result<Bytes, PatchError> {
     // The scanner minds the structure only: a string of other bytes is not JSON either.
-    std::str::from_utf8(document).map_err(|_| PatchError::NotJson)?;
+    json::check_utf8(document).map_err(|_| PatchError::NotJson)?;
     let mut document = document.clone();
+    if edits.is_empty() {
+        whole(&document, 0)?;
+    }
     for edit in edits {
-        let whole = whole(&document)?;
-        let (span, bytes) = place(&document, &whole, edit)?;
-        let mut edited = Vec::with_capacity(document.len() + bytes.len());
+        // Reads the document to its end, and so finds out whether it is JSON. What an edit brings
+        // is JSON too and takes the place of a value, so the result need not be read.
+        let (span, bytes) = match found(&document, edit)? {
+            Some(found) => found,
+            None => place(&document, &whole(&document, 0)?, edit)?,
+        };
+        let mut edited = Vec::with_capacity(document.len() + bytes.len() - span.len());
         edited.extend_from_slice(document.get(..span.start).unwrap_or_default());
         edited.extend_from_slice(&bytes);
         edited.extend_from_slice(document.get(span.end..).unwrap_or_default());
         document = edited.into();
     }
-    whole(&document)?;
     Ok(document)
 }
 
-/// The one value of a text.
-fn whole(document: &[u8]) -> Result<Span, PatchError> {
-    let mut cursor = Cursor::new(document, 0);
+/// The one value of a text that stands inside of so many others.
+fn whole(document: &[u8], depth: usize) -> Result<Span, PatchError> {
+    let mut cursor = Cursor::within(document, 0, depth);
     let span = cursor.skip()?;
     cursor.end()?;
     Ok(span)
+}
+
+/// The place of the usual edit, which replaces a value, found on the one way through the whole
+/// document; none when it is another edit.
+fn found(document: &[u8], edit: &Patch) -> Result<Option<(Span, Bytes)>, PatchError> {
+    if edit.op != PatchOp::Set {
+        return Ok(None);
+    }
+    check(edit)?;
+    let mut cursor = Cursor::new(document, 0);
+    let span = find(&mut cursor, &edit.path)?;
+    cursor.end()?;
+    Ok(span.map(|span| (span, edit.value.clone())))
+}
+
+/// Checks what an edit brings: a value, and not one that is nested too deep for its place.
+fn check(edit: &Patch) -> Result<(), PatchError> {
+    json::check_utf8(&edit.value).map_err(|_| PatchError::NotJson)?;
+    let around = edit.path.len() + usize::from(edit.op == PatchOp::Append);
+    whole(&edit.value, around).map(drop)
+}
+
+/// Reads one value to its end and says where in it a path leads to. Of duplicate keys the last one
+/// counts.
+fn find(cursor: &mut Cursor<'_>, path: &[PathPart]) -> Result<Option<Span>, Malformed> {
+    let mut found = None;
+    match (path.split_first(), cursor.peek()?) {
+        (None, _) => return cursor.skip().map(Some),
+        (Some((PathPart::Index(wanted), rest)), b'[') => {
+            let mut index = 0;
+            cursor.array(|cursor| {
+                if index == *wanted {
+                    found = find(cursor, rest)?;
+                } else {
+                    cursor.skip()?;
+                }
+                index += 1;
+                Ok::<(), Malformed>(())
+            })?;
+        }
+        (Some((PathPart::Key(wanted), rest)), b'{') => cursor.object(|cursor, key| {
+            if key == wanted.as_bytes() {
+                found = find(cursor, rest)?;
+            } else {
+                cursor.skip()?;
+            }
+            Ok::<(), Malformed>(())
+        })?,
+        _ => {
+            cursor.skip()?;
+        }
+    }
+    Ok(found)
 }
 
 /// The bytes of `document` that an edit relative to the value at `within` replaces, and by what.
@@ -128,8 +187,7 @@ pub fn place(
 ) -> Result<(Range<usize>, Bytes), PatchError> {
     let missing = || PatchError::Path(edit.path.clone());
     if edit.op != PatchOp::Remove {
-        std::str::from_utf8(&edit.value).map_err(|_| PatchError::NotJson)?;
-        whole(&edit.value)?;
+        check(edit)?;
     }
     if edit.op == PatchOp::Append {
         let list = locate(document, within, &edit.path).ok_or_else(missing)?;
@@ -189,19 +247,7 @@ pub fn place(
 
 /// Where the value at a path stands. Of duplicate keys the last one counts.
 pub fn locate(document: &[u8], within: &Range<usize>, path: &[PathPart]) -> Option<Range<usize>> {
-    let mut at = within.clone();
-    for part in path {
-        at = match part {
-            PathPart::Index(index) => elements(document, &at)?.get(*index)?.clone(),
-            PathPart::Key(key) => {
-                members(document, &at)?
-                    .into_iter()
-                    .rfind(|member| member.key == *key)?
-                    .value
-            }
-        };
-    }
-    Some(at)
+    find(&mut Cursor::new(document, within.start), path).ok()?
 }
 
 struct Member {

@@ -152,6 +152,26 @@ fn an_edit_that_breaks_the_body_is_not_committed() {
     assert!(body.is_edited());
 }
 
+/// An item is read for itself once it was edited, but it may be nested no deeper than before.
+#[test]
+fn an_edited_item_may_be_nested_as_deep_as_any() {
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    for (depth, fits) in [(125, true), (126, false)] {
+        let mut body = parse(r#"{"input":[{"a":1},2]}"#);
+        let span = body.items()[1].span();
+        body.replace(span, nested(depth)).unwrap();
+        assert_eq!(body.commit().is_ok(), fits, "{depth}");
+    }
+}
+
+#[test]
+fn edits_that_are_dropped_leave_the_body() {
+    let mut body = parse(r#"{"input":[1]}"#);
+    body.insert(0, "oops").unwrap();
+    body.discard();
+    assert_eq!(body, parse(r#"{"input":[1]}"#));
+}
+
 /// Any JSON value of moderate size.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -271,6 +291,50 @@ proptest! {
         prop_assert_eq!(body.clone().into_chunks().concat(), expected.as_bytes());
         body.commit().unwrap();
         prop_assert_eq!(body.into_bytes(), expected);
+    }
+
+    /// Only what was edited is read again, so the whole is compared with a reading of its own.
+    #[test]
+    fn an_edited_body_reads_as_if_it_were_new(
+        items in prop::collection::vec(message(), 0..6),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0..8_u8, message()), 1..5),
+        pretty in any::<bool>(),
+        rounds in 1..3_u8,
+    ) {
+        let tree = json!({"model": "m", "input": items, "stream": true, "type": "é"});
+        let json = if pretty { serde_json::to_string_pretty(&tree) } else { serde_json::to_string(&tree) };
+        let mut body = parse(&json.unwrap());
+        for _ in 0..rounds {
+            for (pick, kind, new) in &edits {
+                let items = body.items().to_vec();
+                if items.is_empty() {
+                    break;
+                }
+                let index = pick.index(items.len());
+                let span = items[index].span();
+                let new = new.to_string();
+                let text = items[index].text_parts().pop().map(|part| part.span);
+                // Some overlap, and are refused.
+                let _ = match kind {
+                    0 => body.replace(span, new),
+                    1 => body.insert(span.start, new + ","),
+                    2 => body.insert(span.end, format!(",{new}")),
+                    3 => match items.get(index + 1) {
+                        Some(next) => body.replace(span.start..next.span().start, ""),
+                        None if index > 0 => body.replace(items[index - 1].span().end..span.end, ""),
+                        None => body.replace(span, ""),
+                    },
+                    4 | 5 => text.map_or(Ok(()), |text| body.set_text(text, &new)),
+                    6 => body.insert(span.end, new),
+                    _ => body.insert(1, "\"model\":\"n\","),
+                };
+            }
+            let whole = RequestBody::parse(body.clone().into_bytes());
+            let edited = body.commit();
+            prop_assert_eq!(whole.as_ref().err(), edited.as_ref().err());
+            let Ok(whole) = whole else { break };
+            prop_assert_eq!(&body, &whole);
+        }
     }
 
     #[test]

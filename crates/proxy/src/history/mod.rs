@@ -16,4 +16,4 @@ pub use amendment::Amendment;
 pub use journal::{Entry, read_line, write_line};
 pub use key::ItemKey;
 pub use memory::History;
-pub(crate) use replay::{Slot, SlotState, remove, replay, write};
+pub(crate) use replay::{Slot, SlotState, apply, remove, replay, write};

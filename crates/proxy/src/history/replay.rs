@@ -1,7 +1,7 @@
 //! Repeats what was done to the items of a body.
 
 use bytes::Bytes;
-use codex_plus_wire::patch;
+use codex_plus_wire::patch::{self, PatchError};
 use codex_plus_wire::request::{BodyError, Item, RequestBody};
 use codex_plus_wire::turn::{TurnKind, frontier};
 
@@ -105,32 +105,43 @@ impl Replay<'_> {
         self.slots.push(slot);
         self.slots
             .extend(amendment.after.iter().map(|_| Slot::ours()));
-        write(self.body, item, item.span().end, amendment)
+        let edited = apply(self.body, item, amendment).unwrap_or_else(|error| {
+            tracing::debug!(%error, "an item has another form than when it was edited first");
+            None
+        });
+        write(self.body, item, item.span().end, amendment, edited)
     }
 }
 
-/// Writes an amendment into a body; the edits wait for a commit. Items put behind come after byte
-/// `behind`, where the item and what was put behind it before end.
+/// An item with the edits of an amendment; none when it stays what it was.
+pub(crate) fn apply(
+    body: &RequestBody,
+    item: &Item,
+    amendment: &Amendment,
+) -> Result<Option<Bytes>, PatchError> {
+    if amendment.edits.is_empty() {
+        return Ok(None);
+    }
+    let raw = body.bytes().slice(item.span());
+    let edited = patch::apply(&raw, &amendment.edits)?;
+    Ok(Some(edited).filter(|edited| *edited != raw))
+}
+
+/// Writes an amendment into a body, with the item as its edits left it; all wait for a commit.
+/// Items put behind come after byte `behind`, where the item and what was put behind it before end.
 pub(crate) fn write(
     body: &mut RequestBody,
     item: &Item,
     behind: usize,
     amendment: &Amendment,
+    edited: Option<Bytes>,
 ) -> Result<(), BodyError> {
     let span = item.span();
-    let raw = body.bytes().slice(span.clone());
-    let edited = match patch::apply(&raw, &amendment.edits) {
-        Ok(edited) => edited,
-        Err(error) => {
-            tracing::debug!(%error, "an item has another form than when it was edited first");
-            raw.clone()
-        }
-    };
     if item.is_plain() && !(amendment.before.is_empty() && amendment.after.is_empty()) {
         // A plain string has no room for further items: it becomes the list it stands for.
         let message = [
-            br#"{"type":"message","role":"user","content":"#,
-            &edited[..],
+            &br#"{"type":"message","role":"user","content":"#[..],
+            edited.as_ref().map_or(item.raw(), |edited| &edited[..]),
             b"}",
         ]
         .concat();
@@ -147,7 +158,7 @@ pub(crate) fn write(
     for before in &amendment.before {
         body.insert(span.start, [&before[..], b","].concat())?;
     }
-    if edited != raw {
+    if let Some(edited) = edited {
         body.replace(span.clone(), edited)?;
     }
     for after in &amendment.after {

@@ -46,6 +46,16 @@ pub(crate) struct Cursor<'a> {
     depth: u32,
 }
 
+/// Checks that bytes are UTF-8; the error is the first byte that is not.
+pub(crate) fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
+    // Most bodies are ASCII, which is told several times faster.
+    if bytes.is_ascii() {
+        return Ok(());
+    }
+    let checked = std::str::from_utf8(bytes).map(drop);
+    checked.map_err(|error| error.valid_up_to())
+}
+
 impl<'a> Cursor<'a> {
     /// Starts at byte `pos`; spans stay relative to the whole of `bytes`.
     pub(crate) fn new(bytes: &'a [u8], pos: usize) -> Self {
@@ -53,6 +63,15 @@ impl<'a> Cursor<'a> {
             bytes,
             pos,
             depth: 0,
+        }
+    }
+
+    /// The same inside of so many arrays and objects.
+    pub(crate) fn within(bytes: &'a [u8], pos: usize, depth: usize) -> Self {
+        Self {
+            bytes,
+            pos,
+            depth: u32::try_from(depth).unwrap_or(MAX_DEPTH),
         }
     }
 

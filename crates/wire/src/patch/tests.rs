@@ -250,3 +250,42 @@ fn a_document_that_is_not_utf8_is_not_edited() {
     let edit = Patch::set(vec!["b".into()], "1");
     assert_eq!(apply(&document, &[edit]), Err(PatchError::NotJson));
 }
+
+/// What an edit brings is read for itself, so it has to be told how deep it will stand.
+#[test]
+fn a_value_may_be_nested_as_deep_as_its_place_allows() {
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    for (op, at, document) in [
+        (PatchOp::Set, "a/0", r#"{"a":[1]}"#),
+        (PatchOp::Set, "a/b", r#"{"a":{}}"#),
+        (PatchOp::Insert, "a/0", r#"{"a":[1]}"#),
+        (PatchOp::Append, "a", r#"{"a":[1]}"#),
+    ] {
+        let deepest = edited(document, &[edit(op, at, &nested(125))]).unwrap();
+        assert!(serde_json::from_str::<Value>(&deepest).is_ok(), "{op:?}");
+        let deeper = edited(document, &[edit(op, at, &nested(126))]);
+        assert_eq!(deeper, Err(PatchError::NotJson), "{op:?}");
+    }
+}
+
+#[test]
+fn a_document_that_is_not_json_is_not_edited() {
+    for document in [
+        "",
+        "{",
+        r#"{"a":1} x"#,
+        r#"{"a":1,}"#,
+        r#"{"b":[1,{"a":]}]}"#,
+    ] {
+        for edits in [vec![], vec![edit(PatchOp::Set, "a", "2")]] {
+            assert_eq!(
+                edited(document, &edits),
+                Err(PatchError::NotJson),
+                "{document}"
+            );
+        }
+    }
+    let latin = Bytes::from_static(b"{\"a\":\"\xe9\"}");
+    let edit = edit(PatchOp::Set, "a", "2");
+    assert_eq!(apply(&latin, &[edit]), Err(PatchError::NotJson));
+}

@@ -7,19 +7,23 @@ use bytes::Bytes;
 use super::BodyError;
 
 /// One span and what takes its place.
-#[derive(Debug, Clone)]
-struct Edit {
-    span: Range<usize>,
-    bytes: Bytes,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Edit {
+    pub(super) span: Range<usize>,
+    pub(super) bytes: Bytes,
 }
 
 /// Edits sorted by position; they never overlap.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Edits(Vec<Edit>);
 
 impl Edits {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Edit> {
+        self.0.iter()
     }
 
     pub(super) fn add(

@@ -27,7 +27,7 @@ pub enum Role {
 }
 
 /// Where the members of an item stand; the last of duplicate keys.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Members {
     kind: Option<Span>,
     role: Option<Span>,
@@ -58,10 +58,32 @@ impl Members {
         };
         *member = Some(value);
     }
+
+    /// The same, so many bytes further on.
+    fn moved(&self, by: isize) -> Self {
+        let moved = |span: &Option<Span>| span.as_ref().map(|span| moved(span, by));
+        Self {
+            kind: moved(&self.kind),
+            role: moved(&self.role),
+            id: moved(&self.id),
+            call_id: moved(&self.call_id),
+            name: moved(&self.name),
+            content: moved(&self.content),
+            output: moved(&self.output),
+            input: moved(&self.input),
+            arguments: moved(&self.arguments),
+            passthrough: moved(&self.passthrough),
+        }
+    }
+}
+
+/// A span so many bytes further on.
+pub(super) fn moved(span: &Span, by: isize) -> Span {
+    span.start.saturating_add_signed(by)..span.end.saturating_add_signed(by)
 }
 
 /// One element of `input` or `messages`. Its spans are places in the whole body.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// The whole body, shared.
     source: Bytes,
@@ -91,6 +113,16 @@ impl Item {
             span,
             members,
             plain: true,
+        }
+    }
+
+    /// The same item in another body, so many bytes further on.
+    pub(super) fn moved(&self, source: &Bytes, by: isize) -> Self {
+        Self {
+            source: source.clone(),
+            span: moved(&self.span, by),
+            members: self.members.moved(by),
+            plain: self.plain,
         }
     }
 

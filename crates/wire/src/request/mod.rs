@@ -7,6 +7,7 @@
 mod edit;
 mod item;
 mod scan;
+mod splice;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -72,7 +73,7 @@ pub enum Dialect {
 }
 
 /// A request body and the edits made to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestBody {
     source: Bytes,
     fields: Fields,
@@ -223,14 +224,29 @@ impl RequestBody {
         Bytes::from(flat)
     }
 
-    /// Applies the edits and reads the result, so that later readers see them.
+    /// Applies the edits and reads the result, so that later readers see them. Edits of items
+    /// cost a copy of the body; edits of other fields have the whole of it read again.
     ///
     /// # Errors
     /// As [`Self::parse`] when the edits broke the body; it is then left as it was.
     pub fn commit(&mut self) -> Result<(), BodyError> {
         if self.is_edited() {
-            *self = Self::parse(self.flattened())?;
+            let source = self.flattened();
+            let fields = match self.fields.spliced(&self.edits, &source) {
+                Some(fields) => fields,
+                None => Fields::scan(&source)?,
+            };
+            *self = Self {
+                source,
+                fields,
+                edits: Edits::default(),
+            };
         }
         Ok(())
+    }
+
+    /// Drops the edits that wait.
+    pub fn discard(&mut self) {
+        self.edits = Edits::default();
     }
 }

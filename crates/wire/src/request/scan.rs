@@ -1,6 +1,6 @@
 //! The one scan over a request body.
 
-use crate::json::{Cursor, Malformed, Span};
+use crate::json::{self, Cursor, Malformed, Span};
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use super::item::{Item, Members};
 use super::{BodyError, Dialect, MAX_ITEMS};
 
 /// Where the fields of a body stand. Of duplicate keys the last one wins, as for `serde_json`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fields {
     pub(super) model: Option<Span>,
     pub(super) stream: Option<Span>,
@@ -27,11 +27,7 @@ type List = Option<(Span, Vec<Item>)>;
 
 impl Fields {
     pub(super) fn scan(source: &Bytes) -> Result<Self, BodyError> {
-        if let Err(error) = std::str::from_utf8(source) {
-            return Err(BodyError::Utf8 {
-                offset: error.valid_up_to(),
-            });
-        }
+        json::check_utf8(source).map_err(|offset| BodyError::Utf8 { offset })?;
         let mut fields = Self {
             model: None,
             stream: None,
@@ -108,22 +104,27 @@ fn items(cursor: &mut Cursor<'_>, source: &Bytes, string: bool) -> Result<List, 
         if items.len() == MAX_ITEMS {
             return Err(BodyError::TooManyItems);
         }
-        let mut members = Members::default();
-        cursor.peek()?;
-        let start = cursor.position();
-        if cursor.peek()? == b'{' {
-            cursor.object(|cursor, key| {
-                let value = cursor.skip()?;
-                members.set(key, value);
-                Ok::<(), Malformed>(())
-            })?;
-        } else {
-            cursor.skip()?;
-        }
-        items.push(Item::new(source.clone(), start..cursor.position(), members));
+        items.push(item(cursor, source)?);
         Ok(())
     })?;
     Ok(Some((start..cursor.position(), items)))
+}
+
+/// Reads one item.
+pub(super) fn item(cursor: &mut Cursor<'_>, source: &Bytes) -> Result<Item, Malformed> {
+    let mut members = Members::default();
+    let first = cursor.peek()?;
+    let start = cursor.position();
+    if first == b'{' {
+        cursor.object(|cursor, key| {
+            let value = cursor.skip()?;
+            members.set(key, value);
+            Ok::<(), Malformed>(())
+        })?;
+    } else {
+        cursor.skip()?;
+    }
+    Ok(Item::new(source.clone(), start..cursor.position(), members))
 }
 
 /// The last value of `name` in the object at `within`; `None` when there is none.

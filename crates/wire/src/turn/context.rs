@@ -1,5 +1,9 @@
 //! Items in the user's name that the client wrote: environment, instructions, skills, summaries.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::request::{ContentPart, Item, Role, TextPart};
 
 /// How text begins that stands in a user item but is no prompt (Codex 0.169.0 and earlier).
@@ -25,6 +29,10 @@ const COMPACTION_SUMMARY: &str = "Another language model started to solve this p
 
 /// The kind the client gives a part that the user wrote.
 const USER_TEXT: &str = "user.text";
+
+/// Finds the tag of an environment; made once, for that takes longer than to read a short item.
+static ENVIRONMENT: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("environment_context"));
 
 /// What one item is to the question "is there a new prompt?".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +142,7 @@ pub(super) fn prompt_text(item: &Item) -> Option<TextPart<'_>> {
 pub(super) fn cwd(items: &[Item]) -> Option<String> {
     items.iter().rev().find_map(|item| {
         // A cheap look at the bytes first: most items are long and are not this one.
-        memchr::memmem::find(item.raw(), b"environment_context")?;
+        ENVIRONMENT.find(item.raw())?;
         if item.role() != Role::User {
             return None;
         }

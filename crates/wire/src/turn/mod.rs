@@ -81,6 +81,11 @@ pub fn frontier(items: &[Item]) -> usize {
     read::frontier(items)
 }
 
+/// The newest prompt among the items of a request that has one: edits may have moved it.
+pub fn newest_prompt(items: &[Item]) -> Option<PromptRef> {
+    read::newest_prompt(items)
+}
+
 /// Whether an item is the output of a tool.
 pub fn is_tool_output(item: &Item) -> bool {
     context::standing(item) == context::Standing::Tool

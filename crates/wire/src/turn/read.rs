@@ -79,6 +79,13 @@ pub(super) fn classify(
     )
 }
 
+/// The newest prompt of a request that has one.
+pub(super) fn newest_prompt(items: &[Item]) -> Option<PromptRef> {
+    let mut items = items.iter().enumerate().rev();
+    let found = items.find(|(_, item)| context::standing(item) == Standing::Prompt);
+    found.and_then(|(index, item)| prompt_ref(index, item))
+}
+
 /// Whether the newest prompt is new; `model` and `tool` say what stands behind it.
 ///
 /// An unseen id that the model already answered is history too: the first request after a

@@ -1,0 +1,180 @@
+//! Reading an edited body without reading again what was not edited.
+
+use bytes::Bytes;
+
+use super::MAX_ITEMS;
+use super::edit::{Edit, Edits};
+use super::item::{Item, moved};
+use super::scan::{self, Fields};
+use crate::json::{Cursor, Span, check_utf8};
+
+/// Items stand in the list, which stands in the body.
+const ITEM_DEPTH: usize = 2;
+
+impl Fields {
+    /// The fields of `edited`, which `edits` made of the body that these are the fields of.
+    ///
+    /// Only items that were edited or put in are read. None when an edit is about anything else or
+    /// leaves something odd: then the whole is to be read.
+    pub(super) fn spliced(&self, edits: &Edits, edited: &Bytes) -> Option<Self> {
+        let list = self.items_span.clone()?;
+        if self.items.iter().any(Item::is_plain) {
+            return None;
+        }
+        let mut splice = Splice {
+            old: &self.items,
+            next: 0,
+            edited,
+            by: 0,
+            items: Vec::with_capacity(self.items.len() + 4),
+        };
+        let (mut adds, mut takes) = (false, false);
+        let mut edits = edits.iter().peekable();
+        while let Some(edit) = edits.next() {
+            splice.keep_before(edit.span.start);
+            if edit.bytes.is_empty() {
+                takes = true;
+                splice.take(edit)?;
+            } else if splice.is_between(edit) {
+                adds = true;
+                splice.add(edit)?;
+            } else {
+                let within = splice.old.get(splice.next)?.span();
+                let of_it = |more: &&Edit| {
+                    let between = more.span.is_empty() && more.span.start == within.end;
+                    more.span.end <= within.end && !between && !more.bytes.is_empty()
+                };
+                let mut by = length(edit);
+                while let Some(more) = edits.next_if(|more| of_it(more)) {
+                    by += length(more);
+                }
+                splice.change(edit, by)?;
+            }
+        }
+        // Together they may leave a comma too many.
+        if adds && takes {
+            return None;
+        }
+        splice.keep_before(list.end);
+        let Splice { items, by, .. } = splice;
+        if items.len() > MAX_ITEMS {
+            return None;
+        }
+        let behind = |span: &Option<Span>| {
+            let span = span.as_ref()?;
+            let by = if span.start > list.start { by } else { 0 };
+            Some(moved(span, by))
+        };
+        Some(Self {
+            model: behind(&self.model),
+            stream: behind(&self.stream),
+            generate: behind(&self.generate),
+            previous_response_id: behind(&self.previous_response_id),
+            prompt_cache_key: behind(&self.prompt_cache_key),
+            client_metadata: behind(&self.client_metadata),
+            message_type: behind(&self.message_type),
+            dialect: self.dialect,
+            items,
+            items_span: Some(list.start..list.end.saturating_add_signed(by)),
+        })
+    }
+}
+
+/// The way through the old items, and the new ones so far.
+struct Splice<'a> {
+    old: &'a [Item],
+    /// The first old item that has not been passed.
+    next: usize,
+    edited: &'a Bytes,
+    /// By how many bytes the edits so far moved what is behind them.
+    by: isize,
+    items: Vec<Item>,
+}
+
+impl Splice<'_> {
+    /// Takes the items over that end before or at a byte of the old body.
+    fn keep_before(&mut self, at: usize) {
+        while let Some(item) = self.old.get(self.next)
+            && item.span().end <= at
+        {
+            self.items.push(item.moved(self.edited, self.by));
+            self.next += 1;
+        }
+    }
+
+    /// Whether an edit puts something before the next item or behind the one before it.
+    fn is_between(&self, edit: &Edit) -> bool {
+        let at = edit.span.start;
+        let next = self.old.get(self.next);
+        let before = self.next.checked_sub(1).and_then(|it| self.old.get(it));
+        edit.span.is_empty()
+            && (next.is_some_and(|next| next.span().start == at)
+                || before.is_some_and(|before| before.span().end == at))
+    }
+
+    /// An item was put in, with the comma that goes with it.
+    fn add(&mut self, edit: &Edit) -> Option<()> {
+        let start = edit.span.start.checked_add_signed(self.by)?;
+        let end = start + edit.bytes.len();
+        let is_next =
+            self.old.get(self.next).map(|next| next.span().start) == Some(edit.span.start);
+        let value = match &edit.bytes[..] {
+            [.., b','] if is_next => start..end - 1,
+            [b',', ..] if !is_next => start + 1..end,
+            _ => return None,
+        };
+        self.read(value)?;
+        self.by += length(edit);
+        Some(())
+    }
+
+    /// The next item was edited.
+    fn change(&mut self, first: &Edit, by: isize) -> Option<()> {
+        let old = self.old.get(self.next)?.span();
+        if first.span.start < old.start || first.span.end > old.end {
+            return None;
+        }
+        let new = moved(&old, self.by);
+        self.read(new.start..new.end.checked_add_signed(by)?)?;
+        self.by += by;
+        self.next += 1;
+        Some(())
+    }
+
+    /// Items were taken out, with the comma that goes with them.
+    fn take(&mut self, edit: &Edit) -> Option<()> {
+        let ends = |at: usize| self.old.iter().position(|item| item.span().end == at);
+        let begins = |at: usize| self.old.iter().position(|item| item.span().start == at);
+        let (start, end) = (edit.span.start, edit.span.end);
+        let last = self.old.len().checked_sub(1)?;
+        let next = match (begins(start), self.next.checked_sub(1)) {
+            (Some(first), _) if first == self.next => match (begins(end), ends(end)) {
+                (Some(next), _) => next,
+                (None, Some(to)) if first == 0 && to == last => to + 1,
+                _ => return None,
+            },
+            (None, Some(before)) if ends(start) == Some(before) => ends(end)? + 1,
+            _ => return None,
+        };
+        if next <= self.next {
+            return None;
+        }
+        self.next = next;
+        self.by += length(edit);
+        Some(())
+    }
+
+    /// Reads the item that a span of the new body is.
+    fn read(&mut self, span: Span) -> Option<()> {
+        check_utf8(self.edited.get(span.clone())?).ok()?;
+        let mut cursor = Cursor::within(self.edited, span.start, ITEM_DEPTH);
+        let item = scan::item(&mut cursor, self.edited).ok()?;
+        (item.span() == span).then(|| self.items.push(item))
+    }
+}
+
+/// By how much an edit makes the body longer.
+fn length(edit: &Edit) -> isize {
+    let signed = |length: usize| isize::try_from(length).unwrap_or(isize::MAX);
+    signed(edit.bytes.len()) - signed(edit.span.len())
+}

@@ -9,11 +9,15 @@ usage() {
 Usage: ./bench.sh [quick | full] [--only ROW]...
        ./bench.sh micro [--keep] [--only TEXT]
 
-  quick  three minutes (the default)
-  full   twelve minutes: more rounds and streams, memory over a million requests, and mitmproxy
+  quick  four minutes (the default)
+  full   ten minutes: more rounds and streams, memory over a million requests, and mitmproxy
          and LiteLLM from PyPI, which are installed below target/bench
   --only ROW  only this row: passthrough, bodies, edited, sse, websocket, hooks, status-line,
               process, memory, peers; the report takes the others from earlier runs
+
+  Each row is kept in docs/benchmarks as JSON, the last three runs of the same build on the same
+  machine: run it three times, and docs/benchmarks.md tells medians, and least and most. A row
+  that fails says so there, and the others go on.
 
   micro  counts instructions with valgrind, and compares them with benches/instructions.json
   --keep       keeps the counts there instead
@@ -22,8 +26,8 @@ Usage: ./bench.sh [quick | full] [--only ROW]...
 The first two need nginx and HAProxy (Debian, Ubuntu: apt install nginx-light haproxy), git and
 python3; micro needs valgrind. What apt has is installed when it may be. Servers get settings of
 their own and free ports.
-Exit codes: 0 all goals met, 1 a goal was missed (docs/benchmarks.md says which), a count grew by
-more than 3 %, or it failed.
+Exit codes: 0 all goals met, 1 a goal was missed or a row failed (docs/benchmarks.md says which), a
+count grew by more than 3 %, or it could not be run.
 TEXT
 }
 
@@ -90,5 +94,7 @@ if [ "$mode" = full ]; then
   peer litellm 'litellm[proxy]'
 fi
 
+# Ten thousand streams take two descriptors each; root may raise the limit.
+ulimit -n 24576 2>/dev/null || true
 cargo build --release --locked -p codex-plus -p codex-plus-bench
 exec target/release/codex-plus-bench "$@"

@@ -9,6 +9,7 @@ macro_rules! say {
     }};
 }
 
+mod kept;
 mod load;
 mod process;
 mod report;
@@ -25,8 +26,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
-use results::Row;
+use kept::{Kept, Measurement, Origin};
+use results::{Goal, Row};
 use rows::Effort;
 use targets::Ground;
 
@@ -71,6 +74,23 @@ async fn main() -> anyhow::Result<ExitCode> {
         say!("{:.0} requests/s", slice.rate());
         return Ok(ExitCode::SUCCESS);
     }
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = run(arguments) => done,
+        // Leaving this way ends what was started.
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("ended by Ctrl-C"),
+        _ = terminate.recv() => anyhow::bail!("ended by SIGTERM"),
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    for only in &arguments.only {
+        anyhow::ensure!(
+            rows::NAMES.contains(&only.as_str()),
+            "there is no row {only:?}; the rows are: {}",
+            rows::NAMES.join(", ")
+        );
+    }
     let effort = match arguments.effort {
         Mode::Quick => Effort::QUICK,
         Mode::Full => Effort::FULL,
@@ -79,46 +99,73 @@ async fn main() -> anyhow::Result<ExitCode> {
         Some(folder) => folder,
         None => process::programs()?,
     };
-    let folder = std::env::temp_dir().join(format!("codex-plus-bench-{}", std::process::id()));
-    let ground = Ground::prepare(programs, folder)?;
-    let kept = PathBuf::from("target/bench/rows");
-    let mut missed = false;
-    for only in &arguments.only {
-        anyhow::ensure!(
-            rows::NAMES.contains(&only.as_str()),
-            "there is no row {only:?}; the rows are: {}",
-            rows::NAMES.join(", ")
-        );
-    }
+    let (origin, commit) = (Origin::now(&programs, effort.full)?, kept::commit());
+    let kept = PathBuf::from("docs/benchmarks");
+    let began = Instant::now();
+    let mut bad = Vec::new();
     for name in rows::NAMES {
         if !arguments.only.is_empty() && !arguments.only.iter().any(|only| only == name) {
             continue;
         }
-        say!("== {name}");
-        let began = Instant::now();
-        let Some(row) = rows::measure(name, &ground, effort).await? else {
-            say!("  only in a full run");
+        if !effort.full && rows::ONLY_FULL.contains(name) {
+            say!("== {name}: only in a full run");
             continue;
-        };
+        }
+        say!("== {name}");
+        let row_began = Instant::now();
+        let row = measured(
+            name,
+            &programs,
+            effort,
+            effort.total.saturating_sub(began.elapsed()),
+        )
+        .await;
         show(&row);
-        say!("  took {:.0} s", began.elapsed().as_secs_f64());
-        row.keep(&kept)?;
-        missed |= row.goals.iter().any(|goal| !goal.is_met());
+        let seconds = row_began.elapsed().as_secs_f64();
+        say!("  took {seconds:.0} s");
+        if !row.is_good() {
+            bad.push(*name);
+        }
+        let measurement = Measurement {
+            origin: origin.clone(),
+            commit: commit.clone(),
+            at: jiff::Timestamp::now()
+                .strftime("%Y-%m-%d %H:%M")
+                .to_string(),
+            seconds: seconds.round(),
+            row,
+        };
+        Kept::add(&kept, measurement)?;
+        // After each row, so that a run that is ended leaves what it found.
+        report::write(&kept)?;
     }
-    let mut rows = Vec::new();
-    for name in rows::NAMES {
-        rows.extend(Row::read(&kept, name)?);
+    say!("== {:.0} s in all", began.elapsed().as_secs_f64());
+    if bad.is_empty() {
+        return Ok(ExitCode::SUCCESS);
     }
-    let mode = match arguments.effort {
-        Mode::Quick => "quick",
-        Mode::Full => "full",
+    say!("a goal was missed, or measuring failed: {}", bad.join(", "));
+    Ok(ExitCode::FAILURE)
+}
+
+/// One row on a ground of its own. When it fails it says so and keeps what it measured by then; the
+/// rows after it are none the worse.
+async fn measured(name: &str, programs: &Path, effort: Effort, left: Duration) -> Row {
+    let mut row = rows::begin(name);
+    let patience = effort.row.min(left);
+    let measuring = async {
+        let folder = std::env::temp_dir().join(format!("codex-plus-bench-{}", std::process::id()));
+        let ground = Ground::prepare(programs.to_owned(), folder)?;
+        rows::measure(&mut row, &ground, effort).await
     };
-    report::write(Path::new("docs"), &rows, mode)?;
-    Ok(if missed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let failure = match tokio::time::timeout(patience, measuring).await {
+        Ok(Ok(())) => return row,
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) if patience == left => "the run's time was up".to_owned(),
+        Err(_) => format!("it was not done after {} s", patience.as_secs()),
+    };
+    say!("  FAILED: {failure}");
+    row.failure = Some(failure);
+    row
 }
 
 fn show(row: &Row) {
@@ -135,12 +182,10 @@ fn show(row: &Row) {
     }
     for goal in &row.goals {
         let mark = if goal.is_met() { "met   " } else { "MISSED" };
-        say!(
-            "  {mark} {}: {:.2} {} (limit {})",
-            goal.what,
-            goal.measured,
-            goal.unit,
-            goal.limit
-        );
+        let measured = goal.measured.unwrap_or(f64::NAN);
+        let Goal {
+            what, limit, unit, ..
+        } = goal;
+        say!("  {mark} {what}: {measured:.2} {unit} (limit {limit})");
     }
 }

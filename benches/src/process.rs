@@ -38,11 +38,13 @@ impl Processes {
         self.0.iter().filter_map(of).sum::<u64>() * 1024
     }
 
-    /// Resident memory of the first process, in bytes.
+    /// Resident memory, in bytes; what forked workers share counts for each.
     pub(crate) fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0[0]));
-        let resident = status.ok().and_then(|text| kilobytes(&text, "VmRSS:"));
-        resident.unwrap_or_default() * 1024
+        let of = |pid: &u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok();
+            status.and_then(|text| kilobytes(&text, "VmRSS:"))
+        };
+        self.0.iter().filter_map(of).sum::<u64>() * 1024
     }
 
     /// Open descriptors.

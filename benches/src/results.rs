@@ -1,18 +1,16 @@
-//! What a row of measurements found: a table, and the goals it was held against. Kept as JSON, so
-//! that rows can be measured one by one and reported together.
+//! What a row of measurements found: tables, and the goals it was held against.
 
-use std::fs;
-use std::path::Path;
-
-use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 /// One row: a kind of work, done by every target.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// Its name on the command line.
     pub(crate) name: String,
     pub(crate) title: String,
+    /// Why it ended before everything was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<String>,
     /// What the reader should know of how it was taken.
     pub(crate) notes: Vec<String>,
     pub(crate) tables: Vec<Table>,
@@ -20,7 +18,7 @@ pub(crate) struct Row {
 }
 
 /// Figures of several targets under one heading.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Table {
     pub(crate) heading: String,
     pub(crate) columns: Vec<String>,
@@ -28,7 +26,7 @@ pub(crate) struct Table {
 }
 
 /// A target's figures, one a column.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) values: Vec<Option<f64>>,
@@ -38,7 +36,8 @@ pub(crate) struct Line {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Goal {
     pub(crate) what: String,
-    pub(crate) measured: f64,
+    /// None when it could not be taken.
+    pub(crate) measured: Option<f64>,
     pub(crate) limit: f64,
     pub(crate) unit: String,
     pub(crate) at_least: bool,
@@ -46,32 +45,32 @@ pub(crate) struct Goal {
 
 impl Goal {
     pub(crate) fn at_most(what: impl Into<String>, measured: f64, limit: f64, unit: &str) -> Self {
-        Self {
-            what: what.into(),
-            measured,
-            limit,
-            unit: unit.to_owned(),
-            at_least: false,
-        }
+        Self::new(what.into(), measured, limit, unit, false)
     }
 
     pub(crate) fn at_least(what: impl Into<String>, measured: f64, limit: f64, unit: &str) -> Self {
+        Self::new(what.into(), measured, limit, unit, true)
+    }
+
+    fn new(what: String, measured: f64, limit: f64, unit: &str, at_least: bool) -> Self {
         Self {
-            what: what.into(),
-            measured,
+            what,
+            measured: Some(measured).filter(|value| value.is_finite()),
             limit,
             unit: unit.to_owned(),
-            at_least: true,
+            at_least,
         }
     }
 
     /// Whether it was kept; a figure that could not be taken was not.
     pub(crate) fn is_met(&self) -> bool {
-        if self.at_least {
-            self.measured >= self.limit
-        } else {
-            self.measured <= self.limit
-        }
+        self.measured.is_some_and(|measured| {
+            if self.at_least {
+                measured >= self.limit
+            } else {
+                measured <= self.limit
+            }
+        })
     }
 }
 
@@ -80,6 +79,7 @@ impl Row {
         Self {
             name: name.to_owned(),
             title: title.to_owned(),
+            failure: None,
             notes: Vec::new(),
             tables: Vec::new(),
             goals: Vec::new(),
@@ -90,24 +90,9 @@ impl Row {
         self.notes.push(text.into());
     }
 
-    pub(crate) fn keep(&self, folder: &Path) -> anyhow::Result<()> {
-        fs::create_dir_all(folder)?;
-        let file = folder.join(format!("{}.json", self.name));
-        fs::write(&file, serde_json::to_vec_pretty(self)?)
-            .with_context(|| format!("cannot write {}", file.display()))
-    }
-
-    pub(crate) fn read(folder: &Path, name: &str) -> anyhow::Result<Option<Self>> {
-        let file = folder.join(format!("{name}.json"));
-        match fs::read(&file) {
-            Ok(bytes) => {
-                Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
-                    format!("{} is no row", file.display())
-                })?))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
-        }
+    /// Whether it was measured whole and kept its goals.
+    pub(crate) fn is_good(&self) -> bool {
+        self.failure.is_none() && self.goals.iter().all(Goal::is_met)
     }
 }
 
@@ -121,10 +106,18 @@ impl Table {
     }
 
     pub(crate) fn line(&mut self, name: &str, values: Vec<Option<f64>>) {
+        let taken = |value: Option<f64>| value.filter(|value| value.is_finite());
         self.lines.push(Line {
             name: name.to_owned(),
-            values,
+            values: values.into_iter().map(taken).collect(),
         });
+    }
+
+    /// A figure by the names of its line and its column.
+    pub(crate) fn value(&self, name: &str, column: &str) -> Option<f64> {
+        let at = self.columns.iter().position(|c| c == column)?;
+        let line = self.lines.iter().find(|line| line.name == name)?;
+        line.values.get(at).copied().flatten()
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) async fn run(
     shared.timing.store(true, Ordering::Relaxed);
     tokio::time::sleep(shape.window).await;
     shared.timing.store(false, Ordering::Relaxed);
-    let cpu = processes.cpu() - cpu_before;
+    let cpu = processes.cpu().saturating_sub(cpu_before);
     let memory = processes.memory();
     let health = probe.await??;
     let mut complete = 0;

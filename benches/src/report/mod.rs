@@ -1,6 +1,7 @@
 //! `docs/benchmarks.md` and its drawings, from the rows that were measured.
 
 mod drawings;
+mod goals;
 mod plot;
 
 use std::fmt::Write as _;
@@ -10,69 +11,103 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::process;
-use crate::results::{Goal, Row, Table};
+use crate::kept::{Kept, Measurement, Spread};
+use crate::results::Table;
+use crate::rows;
 
 const METHOD: &str = include_str!("method.md");
 
-/// Writes the report into `docs`.
-pub(crate) fn write(docs: &Path, rows: &[Row], mode: &str) -> anyhow::Result<()> {
+/// Writes `benchmarks.md` beside the folder of measurements and drawings.
+pub(crate) fn write(folder: &Path) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for name in rows::NAMES {
+        all.extend(Kept::read(folder, name)?);
+    }
+    let Some(newest) = all.iter().map(Kept::last).max_by(|a, b| a.at.cmp(&b.at)) else {
+        return Ok(());
+    };
+    let most = all.iter().map(|kept| kept.measurements.len()).max();
     let mut text = String::new();
-    let machine = process::machine()?;
     // Writing to a String cannot fail, here and below.
     let _ = write!(
         text,
-        "# Benchmarks\n\n<!-- Written by ./bench.sh; change benches/src/report instead. -->\n\n`./bench.sh {mode}` on {machine}; {}.\n\nCompare figures within one table only: its targets took turns on the same machine within the same minutes. From run to run the same test moves by half and more.\n\n",
-        versions()
+        "# Benchmarks\n\n<!-- Written by ./bench.sh; change benches/src/report instead. -->\n\n`./bench.sh {}` of commit {} on {}; {}. Done on {} UTC.\n\n",
+        mode(newest),
+        newest.commit,
+        newest.origin.machine,
+        versions(),
+        newest.at,
     );
-    goals(&mut text, rows);
-    let pictures = docs.join("benchmarks");
-    fs::create_dir_all(&pictures)?;
-    for row in rows {
-        let _ = write!(text, "## {}\n\n", row.title);
-        for note in &row.notes {
-            let _ = write!(text, "{note}\n\n");
-        }
-        for drawing in drawings::of(row) {
-            fs::write(pictures.join(&drawing.file), &drawing.svg)?;
-            let _ = write!(
-                text,
-                "![{}](benchmarks/{})\n\n",
-                drawing.title, drawing.file
-            );
-        }
-        for table in &row.tables {
-            write_table(&mut text, table);
-        }
+    if most > Some(1) {
+        text.push_str("Each figure is the median of the last runs of the same program (up to three); what stands small below it is the least and the most of them.\n\n");
+    }
+    text.push_str("Compare figures within one table only: its targets took turns on the same machine within the same minutes. From run to run the same test moves by half and more.\n\n");
+    goals::write(&mut text, &all);
+    for kept in &all {
+        section(&mut text, folder, kept, newest)?;
     }
     text.push_str(METHOD);
-    fs::write(docs.join("benchmarks.md"), text).context("cannot write docs/benchmarks.md")
+    let file = folder.with_extension("md");
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn goals(text: &mut String, rows: &[Row]) {
-    let all: Vec<&Goal> = rows.iter().flat_map(|row| &row.goals).collect();
-    let met = all.iter().filter(|goal| goal.is_met()).count();
-    let _ = write!(
-        text,
-        "## Goals: {met} of {} met\n\n| | goal | measured | limit |\n|---|---|--:|--:|\n",
-        all.len()
-    );
-    for goal in all {
-        let mark = if goal.is_met() { "met" } else { "**missed**" };
-        let sign = if goal.at_least { "≥" } else { "≤" };
-        let _ = writeln!(
+fn section(
+    text: &mut String,
+    folder: &Path,
+    kept: &Kept,
+    newest: &Measurement,
+) -> anyhow::Result<()> {
+    let row = kept.middle();
+    let _ = write!(text, "## {}\n\n", row.title);
+    let last = kept.last();
+    if last.origin != newest.origin {
+        let _ = write!(
             text,
-            "| {mark} | {} | {} {unit} | {sign} {} {unit} |",
-            goal.what,
-            figure(goal.measured),
-            figure(goal.limit),
-            unit = goal.unit
+            "Measured at another time: `./bench.sh {}` of commit {}, {}.\n\n",
+            mode(last),
+            last.commit,
+            last.at
         );
     }
-    text.push('\n');
+    for failure in kept.rows().filter_map(|row| row.failure.as_deref()) {
+        let _ = write!(
+            text,
+            "**A run of this ended early:** {}.\n\n",
+            one_line(failure)
+        );
+    }
+    for note in &row.notes {
+        let _ = write!(text, "{}\n\n", one_line(note));
+    }
+    for drawing in drawings::of(&row) {
+        fs::write(folder.join(&drawing.file), &drawing.svg)?;
+        let _ = write!(
+            text,
+            "![{}](benchmarks/{})\n\n",
+            drawing.title, drawing.file
+        );
+    }
+    for table in &row.tables {
+        write_table(text, table, kept);
+    }
+    Ok(())
 }
 
-fn write_table(text: &mut String, table: &Table) {
+fn mode(measurement: &Measurement) -> &'static str {
+    if measurement.origin.full {
+        "full"
+    } else {
+        "quick"
+    }
+}
+
+/// As a table's cell or a paragraph can hold it.
+fn one_line(said: &str) -> String {
+    let words: Vec<&str> = said.split_whitespace().collect();
+    words.join(" ").replace('|', "/")
+}
+
+fn write_table(text: &mut String, table: &Table, kept: &Kept) {
     let _ = writeln!(
         text,
         "| {} | {} |",
@@ -81,10 +116,13 @@ fn write_table(text: &mut String, table: &Table) {
     );
     let _ = writeln!(text, "|---|{}", "--:|".repeat(table.columns.len()));
     for line in &table.lines {
-        let values: Vec<String> = line
-            .values
+        let cells: Vec<String> = table
+            .columns
             .iter()
-            .map(|v| v.map_or_else(|| "-".to_owned(), figure))
+            .map(|column| {
+                let spread = kept.figure(&table.heading, &line.name, column);
+                spread.map_or_else(|| "-".to_owned(), |spread| cell(spread, ""))
+            })
             .collect();
         let own = line.name.starts_with("codex-plus");
         let name = if own {
@@ -92,16 +130,25 @@ fn write_table(text: &mut String, table: &Table) {
         } else {
             line.name.clone()
         };
-        let _ = writeln!(text, "| {name} | {} |", values.join(" | "));
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
     }
     text.push('\n');
 }
 
+/// A figure, with its span below it where runs differ.
+fn cell(spread: Spread, unit: &str) -> String {
+    let (least, most) = (figure(spread.least), figure(spread.most));
+    let middle = format!("{} {unit}", figure(spread.middle));
+    let middle = middle.trim_end();
+    if least == most {
+        middle.to_owned()
+    } else {
+        format!("{middle}<br><sub>{least} to {most}</sub>")
+    }
+}
+
 /// Three digits that count, thousands apart.
 fn figure(value: f64) -> String {
-    if value.is_nan() {
-        return "not taken".to_owned();
-    }
     if value.abs() < 1_000.0 {
         let digits = if value.abs() >= 100.0 || value.fract() == 0.0 {
             0
@@ -112,8 +159,8 @@ fn figure(value: f64) -> String {
         };
         return format!("{value:.digits$}");
     }
-    let plain = format!("{value:.0}");
-    let mut spaced = String::new();
+    let plain = format!("{:.0}", value.abs());
+    let mut spaced = String::from(if value < 0.0 { "-" } else { "" });
     for (at, digit) in plain.chars().enumerate() {
         if at > 0 && (plain.len() - at) % 3 == 0 {
             spaced.push(',');

@@ -20,8 +20,7 @@ const TARGETS: &[Target] = &[
 const ABOVE: &[f64] = &[40.0, 350.0, 4_000.0];
 
 /// Read by default, and edited: a slash command expanded, the status line put into the answer.
-pub(super) async fn edited(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
-    let mut row = Row::new("edited", "Requests read and edited");
+pub(super) async fn edited(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Result<()> {
     row.note("The proxy as it is installed reads the body of every conversation and tells its turn; every request is a new prompt. `editing` is with a slash command that every prompt calls, so that the body is edited, and with `status_line.mode = \"response\"`, so that the answer is.");
     let cwd = ground.cwd()?;
     let running = start_all(ground, TARGETS)?;
@@ -64,7 +63,7 @@ pub(super) async fn edited(ground: &Ground, effort: Effort) -> anyhow::Result<Ro
     let heading = format!("100 kB as zstd ({:.0} kB)", whole(length) / 1e3);
     row.tables.push(table(&heading, &turns));
     row.note("Compressed bodies leave as they came unless they are edited; then they are compressed again. Their requests/s hold the client's own compression.");
-    Ok(row)
+    Ok(())
 }
 
 async fn in_sizes(

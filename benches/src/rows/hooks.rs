@@ -40,6 +40,8 @@ class Prompt(Hook):
 const ADDED: &str = "And nothing else.";
 /// A command that reads what it is told, as hooks do, and does nothing.
 const COMMAND: &str = "cat > /dev/null";
+/// Bodies that come with the prompt, in bytes.
+const SIZES: &[(usize, &str)] = &[(1_000, "1 kB"), (100_000, "100 kB"), (1_000_000, "1 MB")];
 /// Runs of the bare command in a round.
 const SPAWNS: usize = 60;
 
@@ -51,15 +53,28 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// Every kind of hook.
-pub(super) async fn hooks(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
-    let mut row = Row::new("hooks", "Hooks");
-    row.note("Added is the difference to the same proxy without the hook, round by round, one connection. The Python hooks change the prompt: `body` is handed the whole body, `prompt` the prompt alone.");
+pub(super) async fn hooks(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Result<()> {
+    // Twenty-odd targets take their turns here.
+    let effort = Effort {
+        rounds: 3,
+        ..effort
+    };
+    row.note("Added is the difference to the same proxy without the hook, round by round, one connection. The Python hooks change the prompt: `body` is handed the whole body, `prompt` the prompt alone. Command and HTTP hooks are told of a prompt, whatever the size of the body; the command is `cat > /dev/null`.");
     let mut table = Table::new("one at a time", COLUMNS);
-    python(&mut row, &mut table, ground, effort).await?;
-    command(&mut row, &mut table, ground, effort).await?;
-    http(&mut row, &mut table, ground, effort).await?;
+    let done = one_at_a_time(row, &mut table, ground, effort).await;
     row.tables.insert(0, table);
-    Ok(row)
+    done
+}
+
+async fn one_at_a_time(
+    row: &mut Row,
+    table: &mut Table,
+    ground: &Ground,
+    effort: Effort,
+) -> anyhow::Result<()> {
+    python(row, table, ground, effort).await?;
+    command(row, table, ground, effort).await?;
+    http(row, table, ground, effort).await
 }
 
 async fn python(
@@ -74,7 +89,9 @@ async fn python(
         ("body", 1_000, "1 kB", Some((80.0, 1_000.0))),
         ("body", 100_000, "100 kB", Some((600.0, 4_000.0))),
         ("body", 1_000_000, "1 MB", None),
+        ("prompt", 1_000, "1 kB", None),
         ("prompt", 100_000, "100 kB", Some((100.0, 1_000.0))),
+        ("prompt", 1_000_000, "1 MB", None),
     ];
     let cwd = ground.cwd()?;
     let plain = ground.start(Target::Plain)?;
@@ -161,29 +178,26 @@ async fn command(
         "command",
         &format!(r#"{{"type":"command","command":"{COMMAND}"}}"#),
     )?;
-    let request = Ask::post(1_000, "Say hello.", &ground.cwd()?);
     let mut bare = latencies();
-    let mut all: Vec<Turns> = Vec::new();
+    let mut all = Sizes::new(ground)?;
     // The bare command takes its turns between those of the proxies.
     for _ in 0..effort.rounds {
         for _ in 0..SPAWNS {
             bare.saturating_record(spawn().await?);
         }
-        let once = Effort {
-            rounds: 1,
-            ..effort
-        };
-        join(&mut all, in_turns(&pairs, &request, 1, once).await?);
+        all.round(&pairs, effort).await?;
     }
-    ran(&pairs[1], all[1].latency().len()).await?;
-    let added = line(table, "command hook, 1 kB", &all);
+    all.ran(&pairs[1]).await?;
+    for (name, turns) in &all.turns {
+        let added = line(table, &format!("command hook, {name}"), turns);
+        row.goals.push(Goal::at_most(
+            format!("command hook, {name}: added p50 above the bare command"),
+            (added.0 - micros(&bare, 50.0)) / 1e3,
+            0.5,
+            "ms",
+        ));
+    }
     bare_line(table, "the bare command", &bare);
-    row.goals.push(Goal::at_most(
-        "command hook: added p50 above the bare command",
-        (added.0 - micros(&bare, 50.0)) / 1e3,
-        0.5,
-        "ms",
-    ));
     Ok(())
 }
 
@@ -199,9 +213,8 @@ async fn http(
         "http",
         &format!(r#"{{"type":"http","url":"{url}"}}"#),
     )?;
-    let request = Ask::post(1_000, "Say hello.", &ground.cwd()?);
     let mut bare = latencies();
-    let mut all: Vec<Turns> = Vec::new();
+    let mut all = Sizes::new(ground)?;
     let told = format!(
         "POST /stub/hook HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 600\r\n\r\n{}",
         " ".repeat(600)
@@ -213,22 +226,61 @@ async fn http(
             connection.exchange(told.as_bytes()).await?;
             bare.saturating_record(nanos(asked));
         }
+        all.round(&pairs, effort).await?;
+    }
+    all.ran(&pairs[1]).await?;
+    for (name, turns) in &all.turns {
+        let added = line(table, &format!("HTTP hook, {name}"), turns);
+        row.goals.push(Goal::at_most(
+            format!("HTTP hook, {name}: added p50 above the bare round trip"),
+            added.0 - micros(&bare, 50.0),
+            100.0,
+            "µs",
+        ));
+    }
+    bare_line(table, "the bare round trip", &bare);
+    Ok(())
+}
+
+/// The turns of a proxy without a hook and of one with it, for each size of body.
+struct Sizes {
+    asks: Vec<Ask>,
+    turns: Vec<(&'static str, Vec<Turns>)>,
+}
+
+impl Sizes {
+    fn new(ground: &Ground) -> anyhow::Result<Self> {
+        let cwd = ground.cwd()?;
+        let ask = |(size, _): &(usize, &str)| Ask::post(*size, "Say hello.", &cwd);
+        Ok(Self {
+            asks: SIZES.iter().map(ask).collect(),
+            turns: SIZES.iter().map(|(_, name)| (*name, Vec::new())).collect(),
+        })
+    }
+
+    async fn round(&mut self, pairs: &[Running], effort: Effort) -> anyhow::Result<()> {
         let once = Effort {
             rounds: 1,
             ..effort
         };
-        join(&mut all, in_turns(&pairs, &request, 1, once).await?);
+        for (ask, (_, all)) in self.asks.iter().zip(&mut self.turns) {
+            let turns = in_turns(pairs, ask, 1, once).await?;
+            if all.is_empty() {
+                *all = turns;
+                continue;
+            }
+            for (known, more) in all.iter_mut().zip(turns) {
+                known.slices.extend(more.slices);
+            }
+        }
+        Ok(())
     }
-    ran(&pairs[1], all[1].latency().len()).await?;
-    let added = line(table, "HTTP hook, 1 kB", &all);
-    bare_line(table, "the bare round trip", &bare);
-    row.goals.push(Goal::at_most(
-        "HTTP hook: added p50 above the bare round trip",
-        added.0 - micros(&bare, 50.0),
-        100.0,
-        "µs",
-    ));
-    Ok(())
+
+    /// Makes sure that the hook ran for each request that was timed.
+    async fn ran(&self, hooked: &Running) -> anyhow::Result<()> {
+        let requests = self.turns.iter().map(|(_, turns)| turns[1].latency().len());
+        ran(hooked, requests.sum()).await
+    }
 }
 
 /// A proxy without hooks, and one with this hook on every prompt.
@@ -243,16 +295,6 @@ fn with_settings(ground: &Ground, kind: &'static str, hook: &str) -> anyhow::Res
         ground.start(Target::Plain)?,
         ground.start_with(Target::Hooked(kind), set_up)?,
     ])
-}
-
-fn join(all: &mut Vec<Turns>, turns: Vec<Turns>) {
-    if all.is_empty() {
-        *all = turns;
-        return;
-    }
-    for (known, more) in all.iter_mut().zip(turns) {
-        known.slices.extend(more.slices);
-    }
 }
 
 /// Adds a line and gives what was added, in microseconds: p50 and p99.

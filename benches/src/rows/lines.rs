@@ -20,8 +20,11 @@ const ASKED: usize = 3_000;
 const FOLDERS: usize = 40;
 
 /// Cold, warm, and beside a git that takes a second.
-pub(super) async fn status_line(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
-    let mut row = Row::new("status-line", "Status line");
+pub(super) async fn status_line(
+    row: &mut Row,
+    ground: &Ground,
+    effort: Effort,
+) -> anyhow::Result<()> {
     row.note(format!("A repository of {FILES} files, asked over `/codex-plus/status-line`. Cold is the first question to a new proxy; warm is what a later one takes more than `/health` does, in alternation. Then `git` is replaced by one that takes a second, and requests come from {FOLDERS} folders the proxy has not seen: they go on without the line."));
     let repository = ground.folder.join("large");
     repository::make(&repository, FILES)?;
@@ -70,7 +73,7 @@ pub(super) async fn status_line(ground: &Ground, effort: Effort) -> anyhow::Resu
             "ms",
         ),
     ];
-    Ok(row)
+    Ok(())
 }
 
 fn question(folder: &Path) -> anyhow::Result<String> {

@@ -13,8 +13,7 @@ use crate::targets::{Ground, Running, Target};
 const MIB: f64 = 1_048_576.0;
 
 /// A million short requests in one proxy, ten-megabyte ones and a minute of rest in another.
-pub(super) async fn memory(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
-    let mut row = Row::new("memory", "Memory over time");
+pub(super) async fn memory(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Result<()> {
     row.note("Resident memory of the proxy as installed; every request is a new prompt. One proxy answers short requests on 10 connections; another rests for a minute after 10 MB bodies on 4.");
     let cwd = ground.cwd()?;
     let large = ground.start(Target::Plain)?;
@@ -61,7 +60,7 @@ pub(super) async fn memory(ground: &Ground, effort: Effort) -> anyhow::Result<Ro
             "x",
         ),
     ];
-    Ok(row)
+    Ok(())
 }
 
 fn resident(processes: &Processes) -> f64 {

@@ -25,6 +25,10 @@ pub(crate) struct Effort {
     pub(crate) window: Duration,
     /// Also what takes minutes, and the slow peers.
     pub(crate) full: bool,
+    /// The most time a row gets.
+    pub(crate) row: Duration,
+    /// The most time all rows get: one that hangs must not hold up the run.
+    pub(crate) total: Duration,
 }
 
 impl Effort {
@@ -33,12 +37,16 @@ impl Effort {
         slice: Duration::from_millis(300),
         window: Duration::from_millis(1_500),
         full: false,
+        row: Duration::from_secs(100),
+        total: Duration::from_mins(6),
     };
     pub(crate) const FULL: Self = Self {
         rounds: 5,
-        slice: Duration::from_millis(500),
-        window: Duration::from_secs(2),
+        slice: Duration::from_millis(320),
+        window: Duration::from_millis(1_500),
         full: true,
+        row: Duration::from_mins(3),
+        total: Duration::from_secs(630),
     };
 }
 
@@ -56,30 +64,40 @@ pub(crate) const NAMES: &[&str] = &[
     "peers",
 ];
 
-/// Measures one row; none when it takes more than a quick run has.
-pub(crate) async fn measure(
-    name: &str,
-    ground: &Ground,
-    effort: Effort,
-) -> anyhow::Result<Option<Row>> {
-    if !effort.full && matches!(name, "memory" | "peers") {
-        return Ok(None);
-    }
-    let row = match name {
-        "passthrough" => requests::passthrough(ground, effort).await?,
-        "bodies" => requests::bodies(ground, effort).await?,
-        "edited" => edited::edited(ground, effort).await?,
-        "sse" => streams::server_sent(ground, effort).await?,
-        "websocket" => streams::websocket(ground, effort).await?,
-        "hooks" => hooks::hooks(ground, effort).await?,
-        "status-line" => lines::status_line(ground, effort).await?,
-        "process" => process::process(ground, effort).await?,
-        "memory" => memory::memory(ground, effort).await?,
-        "peers" => peers::peers(ground, effort).await?,
-        _ => anyhow::bail!(
-            "there is no row {name:?}; the rows are: {}",
-            NAMES.join(", ")
-        ),
+/// Those that take more than a quick run has.
+pub(crate) const ONLY_FULL: &[&str] = &["memory", "peers"];
+
+/// A row without figures.
+pub(crate) fn begin(name: &str) -> Row {
+    let title = match name {
+        "passthrough" => "Short requests, carried",
+        "bodies" => "Long requests, carried",
+        "edited" => "Requests read and edited",
+        "sse" => "Server-sent events",
+        "websocket" => "WebSocket messages",
+        "hooks" => "Hooks",
+        "status-line" => "Status line",
+        "process" => "The process itself",
+        "memory" => "Memory over time",
+        "peers" => "Other proxies for developers",
+        other => other,
     };
-    Ok(Some(row))
+    Row::new(name, title)
+}
+
+/// Measures a row; what was found before an error is in it.
+pub(crate) async fn measure(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Result<()> {
+    match row.name.as_str() {
+        "passthrough" => requests::passthrough(row, ground, effort).await,
+        "bodies" => requests::bodies(row, ground, effort).await,
+        "edited" => edited::edited(row, ground, effort).await,
+        "sse" => streams::server_sent(row, ground, effort).await,
+        "websocket" => streams::websocket(row, ground, effort).await,
+        "hooks" => hooks::hooks(row, ground, effort).await,
+        "status-line" => lines::status_line(row, ground, effort).await,
+        "process" => process::process(row, ground, effort).await,
+        "memory" => memory::memory(row, ground, effort).await,
+        "peers" => peers::peers(row, ground, effort).await,
+        other => anyhow::bail!("there is no row {other:?}"),
+    }
 }

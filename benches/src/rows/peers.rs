@@ -1,7 +1,7 @@
 //! Other programs between a client and a model provider, as far as a package registry has them.
 //! They are slow enough to need a table of their own, and only full runs have it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Effort;
 use super::requests::{in_turns, table};
@@ -17,12 +17,11 @@ const PEERS: &[(Target, &str, &str)] = &[
 ];
 
 /// Short and long requests through each.
-pub(super) async fn peers(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
-    let mut row = Row::new("peers", "Other proxies for developers");
-    row.note("mitmproxy carries, and lets Python scripts look; LiteLLM reads every request into objects and writes its own. Both from PyPI, default settings, without scripts and data bases. Answers are documents.");
+pub(super) async fn peers(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Result<()> {
+    row.note("mitmproxy carries, and lets Python scripts look; LiteLLM reads every request into objects and writes its own. Both from PyPI, default settings, without scripts, keys and data bases. Answers are documents.");
     let mut running: Vec<Running> = Vec::new();
     let mut starts = Table::new("", &["start ms", "idle MiB"]);
-    let mut not_had = Vec::new();
+    let (mut not_had, mut versions) = (Vec::new(), Vec::new());
     for target in [Target::Floor, Target::Passthrough, Target::Plain] {
         running.push(started(ground, target, &mut starts).await?);
     }
@@ -40,12 +39,19 @@ pub(super) async fn peers(ground: &Ground, effort: Effort) -> anyhow::Result<Row
             Err(error) => Err(error),
         };
         match able {
-            Ok(able) => running.push(able),
+            Ok(able) => {
+                let version = Ground::peer_version(name).unwrap_or_default();
+                versions.push(format!("{} {version}", target.name()));
+                running.push(able);
+            }
             Err(error) => {
                 say!("  {}: {error:#}", target.name());
-                not_had.push(target.name());
+                row.note(format!("{} did not serve: {error:#}.", target.name()));
             }
         }
+    }
+    if !versions.is_empty() {
+        row.note(format!("Measured: {}.", versions.join(", ")));
     }
     if !not_had.is_empty() {
         row.note(format!(
@@ -53,10 +59,11 @@ pub(super) async fn peers(ground: &Ground, effort: Effort) -> anyhow::Result<Row
             not_had.join(", ")
         ));
     }
+    row.tables.push(starts);
     // A slow peer needs longer turns, and its figures fewer of them.
     let effort = Effort {
-        rounds: 3,
-        slice: effort.slice.max(Duration::from_millis(700)),
+        rounds: 2,
+        slice: effort.slice.max(Duration::from_millis(600)),
         ..effort
     };
     for (size, connections, heading) in [
@@ -69,14 +76,12 @@ pub(super) async fn peers(ground: &Ground, effort: Effort) -> anyhow::Result<Row
         let turns = in_turns(&running, &ask, connections, effort).await?;
         row.tables.push(table(heading, &turns));
     }
-    row.tables.push(starts);
-    Ok(row)
+    Ok(())
 }
 
 async fn started(ground: &Ground, target: Target, table: &mut Table) -> anyhow::Result<Running> {
-    let began = Instant::now();
     let running = ground.start(target)?;
-    let took = began.elapsed().as_secs_f64() * 1e3;
+    let took = running.start.as_secs_f64() * 1e3;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let memory = whole(running.processes.memory()) / 1_048_576.0;
     table.line(target.name(), vec![Some(took), Some(memory)]);

@@ -134,8 +134,11 @@ pub(super) fn table(heading: &str, turns: &[Turns]) -> Table {
 }
 
 /// Short requests at 1, 10 and 100 connections, and at a fixed rate.
-pub(super) async fn passthrough(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
-    let mut row = Row::new("passthrough", "Short requests, carried");
+pub(super) async fn passthrough(
+    row: &mut Row,
+    ground: &Ground,
+    effort: Effort,
+) -> anyhow::Result<()> {
     let running = start_all(ground, LINE)?;
     let mut request = Ask::post(1_000, "Say hello.", &ground.cwd()?);
     row.note(format!(
@@ -168,7 +171,7 @@ pub(super) async fn passthrough(ground: &Ground, effort: Effort) -> anyhow::Resu
     }
     row.tables
         .push(at_a_rate(&running, &request, effort).await?);
-    Ok(row)
+    Ok(())
 }
 
 async fn at_a_rate(running: &[Running], request: &Ask, effort: Effort) -> anyhow::Result<Table> {
@@ -193,8 +196,7 @@ async fn at_a_rate(running: &[Running], request: &Ask, effort: Effort) -> anyhow
 }
 
 /// Long requests.
-pub(super) async fn bodies(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
-    let mut row = Row::new("bodies", "Long requests, carried");
+pub(super) async fn bodies(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Result<()> {
     row.note("One connection; a conversation of that size goes up, 1 kB comes back.");
     let running = start_all(ground, LINE)?;
     for (size, name) in SIZES {
@@ -209,5 +211,5 @@ pub(super) async fn bodies(ground: &Ground, effort: Effort) -> anyhow::Result<Ro
             "x",
         ));
     }
-    Ok(row)
+    Ok(())
 }

@@ -8,12 +8,13 @@ use crate::results::{Goal, Row, Table, median};
 use crate::streams::{self, Shape, Streamed};
 use crate::targets::{Ground, Target};
 
-/// How many streams, how often each speaks, in milliseconds, and rounds of a quick and of a full run.
+/// How many streams, how often each speaks, in milliseconds, and rounds of a quick and of a full run
+/// (WebSocket has one of each).
 /// From 100 streams on there are about 10,000 events a second in all.
 const SHAPES: &[(u64, u64, usize, usize)] = &[
     (1, 1, 0, 1),
     (100, 10, 1, 1),
-    (1_000, 100, 1, 3),
+    (1_000, 100, 1, 2),
     (5_000, 500, 1, 2),
     (10_000, 1_000, 0, 1),
 ];
@@ -21,8 +22,11 @@ const SHAPES: &[(u64, u64, usize, usize)] = &[
 const STREAM_KIB: f64 = 16.0;
 
 /// Server-sent events.
-pub(super) async fn server_sent(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
-    let mut row = Row::new("sse", "Server-sent events");
+pub(super) async fn server_sent(
+    row: &mut Row,
+    ground: &Ground,
+    effort: Effort,
+) -> anyhow::Result<()> {
     row.note("Each event says when it was sent; its delay is the time until it arrived at the client, upstream's and client's own work included (see direct).");
     let others = [
         Target::Direct,
@@ -32,7 +36,7 @@ pub(super) async fn server_sent(ground: &Ground, effort: Effort) -> anyhow::Resu
         Target::Passthrough,
     ];
     compare(
-        &mut row,
+        row,
         ground,
         effort,
         Framing::ServerSent,
@@ -40,18 +44,22 @@ pub(super) async fn server_sent(ground: &Ground, effort: Effort) -> anyhow::Resu
         Target::Floor,
     )
     .await?;
-    listening(&mut row, ground, effort).await?;
-    Ok(row)
+    listening(row, ground, effort, Framing::ServerSent).await
 }
 
 /// With a filter that listens to events, and without.
-async fn listening(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Result<()> {
+async fn listening(
+    row: &mut Row,
+    ground: &Ground,
+    effort: Effort,
+    framing: Framing,
+) -> anyhow::Result<()> {
     const TARGETS: &[Target] = &[Target::Plain, Target::Listening];
     const STREAMS: u64 = 1_000;
+    const ROUNDS: usize = 2;
     let cwd = ground.cwd()?;
-    let rounds = if effort.full { 3 } else { 2 };
     let mut runs: Vec<Vec<Streamed>> = TARGETS.iter().map(|_| Vec::new()).collect();
-    for round in 0..rounds {
+    for round in 0..ROUNDS {
         for step in 0..TARGETS.len() {
             let at = (round + step) % TARGETS.len();
             let running = ground.start(TARGETS[at])?;
@@ -59,7 +67,7 @@ async fn listening(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Re
                 streams: STREAMS,
                 every: 100,
                 window: effort.window,
-                framing: Framing::ServerSent,
+                framing,
                 health: false,
             };
             runs[at].push(streams::run(running.address, &running.processes, shape, &cwd).await?);
@@ -71,7 +79,10 @@ async fn listening(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Re
     let pairs = runs[1].iter().zip(&runs[0]);
     let ratio = median(pairs.map(|(a, b)| cpu_each(a) / cpu_each(b)).collect());
     row.goals.push(Goal::at_most(
-        "SSE, 1000 streams, a hook listening: CPU/event against without",
+        format!(
+            "{}, {STREAMS} streams, a hook listening: CPU/event against without",
+            kind_of(framing)
+        ),
         ratio,
         1.3,
         "x",
@@ -80,8 +91,11 @@ async fn listening(row: &mut Row, ground: &Ground, effort: Effort) -> anyhow::Re
 }
 
 /// The same over WebSocket.
-pub(super) async fn websocket(ground: &Ground, effort: Effort) -> anyhow::Result<Row> {
-    let mut row = Row::new("websocket", "WebSocket messages");
+pub(super) async fn websocket(
+    row: &mut Row,
+    ground: &Ground,
+    effort: Effort,
+) -> anyhow::Result<()> {
     row.note("The same events as text messages, after one `response.create` on each connection.");
     let others = [
         Target::Direct,
@@ -91,7 +105,7 @@ pub(super) async fn websocket(ground: &Ground, effort: Effort) -> anyhow::Result
         Target::Passthrough,
     ];
     compare(
-        &mut row,
+        row,
         ground,
         effort,
         Framing::WebSocket,
@@ -99,7 +113,14 @@ pub(super) async fn websocket(ground: &Ground, effort: Effort) -> anyhow::Result
         Target::FloorWebSocket,
     )
     .await?;
-    Ok(row)
+    listening(row, ground, effort, Framing::WebSocket).await
+}
+
+fn kind_of(framing: Framing) -> &'static str {
+    match framing {
+        Framing::ServerSent => "SSE",
+        Framing::WebSocket => "WebSocket",
+    }
 }
 
 async fn compare(
@@ -112,13 +133,14 @@ async fn compare(
 ) -> anyhow::Result<()> {
     // Each stream takes two descriptors of the proxy.
     let most = (descriptor_limit() - 200) / 2;
-    let kind = match framing {
-        Framing::ServerSent => "SSE",
-        Framing::WebSocket => "WebSocket",
-    };
+    let kind = kind_of(framing);
     let cwd = ground.cwd()?;
     for (streams, every, quick, full) in SHAPES.iter().copied() {
-        let rounds = if effort.full { full } else { quick };
+        let rounds = match framing {
+            Framing::ServerSent if effort.full => full,
+            Framing::WebSocket if effort.full => full.min(1),
+            _ => quick,
+        };
         if rounds == 0 {
             continue;
         }
@@ -130,6 +152,12 @@ async fn compare(
         } else {
             format!("{streams} streams")
         };
+        // A few streams speak often, and need less time to be told from each other.
+        let window = if streams < 1_000 {
+            effort.window / 2
+        } else {
+            effort.window
+        };
         let mut runs: Vec<Vec<Streamed>> = targets.iter().map(|_| Vec::new()).collect();
         for round in 0..rounds {
             for step in 0..targets.len() {
@@ -140,7 +168,7 @@ async fn compare(
                 let shape = Shape {
                     streams: held,
                     every,
-                    window: effort.window,
+                    window,
                     framing,
                     health,
                 };

@@ -15,6 +15,8 @@ use codex_plus_bench::http::Connection;
 use crate::process::Processes;
 use crate::repository;
 
+use servers::LITELLM;
+
 pub(crate) use proxy::{CALL, EXPANDED, SetUp};
 
 /// A way from the client to the upstream.
@@ -59,6 +61,15 @@ impl Target {
             Self::LiteLlm => "LiteLLM",
         }
     }
+
+    /// How long its start may take.
+    fn patience(self) -> Duration {
+        match self {
+            Self::LiteLlm => Duration::from_mins(1),
+            Self::Mitmproxy => Duration::from_secs(20),
+            _ => Duration::from_secs(10),
+        }
+    }
 }
 
 /// A target that serves.
@@ -67,6 +78,8 @@ pub(crate) struct Running {
     pub(crate) target: Target,
     pub(crate) address: SocketAddr,
     pub(crate) processes: Processes,
+    /// From its start until its port was open.
+    pub(crate) start: Duration,
     child: Option<Child>,
 }
 
@@ -137,8 +150,8 @@ impl Ground {
             .arg(upstream.port().to_string())
             .spawn()
             .context("cannot start bench-stub; run ./bench.sh, which builds it")?;
-        let stub = Stub(stub);
-        wait_for(upstream, Duration::from_secs(5))?;
+        let mut stub = Stub(stub);
+        wait_for(upstream, &mut stub.0, Duration::from_secs(5)).context("bench-stub")?;
         repository::make(&folder.join("work"), 20)?;
         Ok(Self {
             programs,
@@ -162,11 +175,22 @@ impl Ground {
 
     /// A program of another's that `./bench.sh full` installed; none when it could not.
     pub(crate) fn peer(name: &str, program: &str) -> Option<PathBuf> {
-        let program = Path::new("target/bench")
-            .join(name)
-            .join("bin")
-            .join(program);
+        let program = peer_folder(name).join("bin").join(program);
         program.canonicalize().ok()
+    }
+
+    /// Which version of it was installed.
+    pub(crate) fn peer_version(name: &str) -> Option<String> {
+        let pythons = fs::read_dir(peer_folder(name).join("lib")).ok()?;
+        let packages = pythons
+            .filter_map(|python| fs::read_dir(python.ok()?.path().join("site-packages")).ok())
+            .flatten();
+        packages
+            .filter_map(|package| package.ok()?.file_name().into_string().ok())
+            .find_map(|package| {
+                let version = package.strip_prefix(name)?.strip_prefix('-')?;
+                Some(version.strip_suffix(".dist-info")?.to_owned())
+            })
     }
 
     /// Starts a target.
@@ -184,6 +208,7 @@ impl Ground {
                     target,
                     address,
                     processes: Processes::tree(std::process::id()),
+                    start: Duration::ZERO,
                     child: None,
                 });
             }
@@ -219,12 +244,12 @@ impl Ground {
                     program,
                     &["--port", &own, "--host", "127.0.0.1", "--config", &config],
                 );
-                // Else it fetches a price list first.
-                command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+                command.envs(LITELLM);
                 command
             }
             _ => return self.daemon(target, &folder, address, SetUp::default()),
         };
+        let began = Instant::now();
         let child = command
             .current_dir(&folder)
             .stdin(Stdio::null())
@@ -237,14 +262,26 @@ impl Ground {
             target,
             address,
             processes: Processes::tree(root),
+            start: Duration::ZERO,
             child: Some(child),
         };
-        wait_for(address, Duration::from_mins(1))?;
+        if let Some(child) = &mut running.child {
+            wait_for(address, child, target.patience())
+                .with_context(|| format!("{} {}", target.name(), last_words(&folder)))?;
+        }
+        running.start = began.elapsed();
         // The port is open before every worker is there.
         std::thread::sleep(Duration::from_millis(200));
         running.processes = Processes::tree(root);
         Ok(running)
     }
+}
+
+/// What a target said last before it was given up, for the one who reads why.
+fn last_words(folder: &Path) -> String {
+    let said = fs::read_to_string(folder.join("stderr")).unwrap_or_default();
+    let last = said.lines().rfind(|line| !line.trim().is_empty());
+    last.map_or_else(String::new, |line| format!("({})", line.trim()))
 }
 
 fn with(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Command {
@@ -262,17 +299,25 @@ fn path(path: &Path) -> anyhow::Result<&str> {
     path.to_str().context("a path that is not text")
 }
 
+fn peer_folder(name: &str) -> PathBuf {
+    Path::new("target/bench").join(name)
+}
+
 /// A port of this machine that nobody listens on.
 pub(crate) fn free_port() -> anyhow::Result<SocketAddr> {
     let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     Ok(probe.local_addr()?)
 }
 
-fn wait_for(address: SocketAddr, patience: Duration) -> anyhow::Result<()> {
+/// Waits until the port is open, unless its owner ended or patience did.
+fn wait_for(address: SocketAddr, owner: &mut Child, patience: Duration) -> anyhow::Result<()> {
     let until = Instant::now() + patience;
     while TcpStream::connect(address).is_err() {
+        if let Some(status) = owner.try_wait()? {
+            bail!("ended at its start with {status}");
+        }
         if Instant::now() > until {
-            bail!("nobody answers on {address}");
+            bail!("not there after {} s", patience.as_secs());
         }
         std::thread::sleep(Duration::from_millis(1));
     }

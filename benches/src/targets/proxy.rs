@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
@@ -79,6 +80,7 @@ impl Ground {
         if target == Target::Passthrough {
             command.arg("--passthrough");
         }
+        let began = Instant::now();
         let said = command
             .current_dir(folder)
             .env("HOME", folder)
@@ -88,6 +90,7 @@ impl Ground {
             .stdin(Stdio::null())
             .output()
             .context("cannot start codex-plus; run ./bench.sh, which builds it")?;
+        let start = began.elapsed();
         if !said.status.success() {
             bail!(
                 "codex-plus did not start: {}",
@@ -100,6 +103,7 @@ impl Ground {
             target,
             address,
             processes: Processes::tree(pid),
+            start,
             child: None,
         })
     }

@@ -3,14 +3,32 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::process;
+
 use super::{Ground, path, write};
+
+/// Without the first it fetches a price list before it serves; without the second it refuses to
+/// serve without a key of its own, loopback or not.
+pub(super) const LITELLM: [(&str, &str); 2] = [
+    ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
+    (
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY",
+        "true",
+    ),
+];
+
+/// What a server may open: enough for the streams of the largest row, where that is allowed.
+fn descriptors() -> u64 {
+    process::descriptor_limit().min(24_000)
+}
 
 impl Ground {
     pub(super) fn nginx(&self, folder: &Path, address: SocketAddr) -> anyhow::Result<String> {
         let (folder_name, upstream) = (path(folder)?, self.upstream);
+        let (open, connections) = (descriptors(), descriptors() - 500);
         let config = format!(
-            "daemon off; worker_processes auto; worker_rlimit_nofile 20000; pid {folder_name}/nginx.pid; error_log {folder_name}/error.log;
-events {{ worker_connections 19000; }}
+            "daemon off; worker_processes auto; worker_rlimit_nofile {open}; pid {folder_name}/nginx.pid; error_log {folder_name}/error.log;
+events {{ worker_connections {connections}; }}
 http {{
   access_log off; client_max_body_size 0; client_body_buffer_size 16m; keepalive_requests 1000000000;
   client_body_temp_path {folder_name}/body; proxy_temp_path {folder_name}/proxy; fastcgi_temp_path {folder_name}/f; uwsgi_temp_path {folder_name}/u; scgi_temp_path {folder_name}/s;
@@ -31,12 +49,15 @@ http {{
 
     pub(super) fn haproxy(&self, folder: &Path, address: SocketAddr) -> anyhow::Result<String> {
         let upstream = self.upstream;
+        let open = descriptors();
+        // Each connection has one to the upstream, and the program some of its own.
+        let connections = open / 2 - 50;
         // Without http-no-delay events wait for each other.
         let config = format!(
             "global
   nbthread 2
-  maxconn 9950
-  ulimit-n 20000
+  maxconn {connections}
+  ulimit-n {open}
 defaults
   mode http
   option http-no-delay

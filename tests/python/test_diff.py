@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from codex_plus.worker.diff import NotJson, edits, same
+from codex_plus.worker.diff import NotJson, Snapshot, edits, same
 
 
 def apply(document, found):
@@ -51,15 +51,31 @@ def test_edits_lead_from_one_document_to_the_other(seed):
                 after.pop(rng.randrange(len(after)))
     reached = apply(copy.deepcopy(before), json.loads(json.dumps(edits(before, after))))
     assert same(reached, after)
+    for outer in (lambda inner: inner, lambda inner: {"n": 1, "input": inner, "o": {"p": inner}}):
+        old, new = outer(before), outer(after)
+        # The snapshot is of what it was, whatever becomes of it.
+        snapshot = Snapshot(json.loads(json.dumps(old)))
+        if isinstance(snapshot.value, (dict, list)):
+            snapshot.value.clear()
+        found = snapshot.edits(new)
+        reached = apply(json.loads(json.dumps(old)), json.loads(json.dumps(found)))
+        assert same(reached, new)
+        assert bool(found) == bool(edits(old, new))
 
 
 def test_key_order_is_no_edit():
     assert edits({"a": 1, "b": 2}, {"b": 2, "a": 1}) == []
+    for value in ({"a": 1, "b": 2}, [{"a": 1, "b": 2}], [1, {"a": [], "b": 2}, 3]):
+        snapshot = Snapshot({"input": value})
+        turned = json.loads(json.dumps(value), object_hook=lambda it: dict(reversed(it.items())))
+        assert snapshot.edits({"input": turned}) == []
 
 
 @pytest.mark.parametrize("pair", [(1, 1.0), (1, True), (0, False), (0.0, -0.0), ("1", 1)])
 def test_kinds_are_told_apart(pair):
     assert edits({"x": pair[0]}, {"x": pair[1]})
+    assert Snapshot({"x": pair[0]}).edits({"x": pair[1]})
+    assert Snapshot({"x": [pair[0]]}).edits({"x": [pair[1]]})
 
 
 def test_nan_is_itself():

@@ -29,4 +29,21 @@ def test_head_and_rest():
     ((kind, call, payload),) = frames.Decoder(100).feed(frame)
     assert (kind, call, frames.split(payload)) == (2, 7, (b"{}", b"rest"))
     with pytest.raises(frames.FrameError):
-        frames.split(b"\0\0\0\x09ab")
+        frames.split(memoryview(b"\0\0\0\x09ab"))
+
+
+def test_frames_larger_than_the_buffer_and_behind_each_other():
+    rng = random.Random(1)
+    sizes = [0, 10, frames.ROOM - frames.FRAME.size, frames.ROOM, 3 * frames.ROOM, 7, 7, 100_000]
+    sent = [(2, number, rng.randbytes(size)) for number, size in enumerate(sizes * 3)]
+    data = b"".join(frames.encode(*frame) for frame in sent)
+    decoder, got, at = frames.Decoder(1 << 20), [], 0
+    while at < len(data):
+        room = decoder.room()
+        count = min(len(room), len(data) - at, rng.choice([1, 999, 70_000, 1 << 20]))
+        room[:count] = data[at : at + count]
+        at += count
+        got += [(kind, call, bytes(payload)) for kind, call, payload in decoder.filled(count)]
+    assert got == sent
+    # What a large frame took is given back.
+    assert len(decoder.room()) <= frames.ROOM

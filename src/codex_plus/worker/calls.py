@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-import marshal
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 from ..exchange import Request, Response
-from .diff import NotJson, edits
+from .diff import NotJson, Snapshot
 from .frames import PATCH, UNCHANGED, VALUE
 from .loading import Loaded
 
@@ -21,6 +20,7 @@ except ImportError:
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 Answer = Tuple[int, bytes, bytes]
+Buffer = Union[bytes, memoryview]
 
 
 def dumps(value: Any) -> bytes:
@@ -39,32 +39,16 @@ def dumps(value: Any) -> bytes:
         raise NotJson(f"the hook's result is no JSON: {error}") from None
 
 
-# json keeps every integer exact; orjson turns those over 64 bits into floats, which would then look
-# like an edit. So bodies are read with json, at about the same speed for their long strings.
-loads = json.loads
+def loads(payload: Buffer) -> Any:
+    """What a payload says.
 
-
-class _Snapshot:
-    """A value as it was, to be compared with what a hook made of it.
-
-    ``marshal`` writes and compares a tree far faster than Python code walks it; only a tree that
-    changed is read from its bytes again and walked.
+    json keeps every integer exact; orjson turns those over 64 bits into floats, which would then
+    look like an edit. So bodies are read with json, at about the same speed for their long strings.
     """
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-        self._bytes = marshal.dumps(value, 0)
-
-    def edits(self, after: Any) -> list[Dict[str, Any]]:
-        try:
-            if marshal.dumps(after, 0) == self._bytes:
-                return []
-        except ValueError:
-            pass  # holds something that is not plain data: the walk says where
-        return edits(marshal.loads(self._bytes), after)
+    return json.loads(str(payload, "utf-8"))
 
 
-async def run(loaded: Loaded, method: str, given: Dict[str, Any], payload: bytes) -> Answer:
+async def run(loaded: Loaded, method: str, given: Dict[str, Any], payload: Buffer) -> Answer:
     """Call ``method`` of the hook; what it raises passes through."""
     hook = loaded.hook()
     request = Request(
@@ -77,11 +61,11 @@ async def run(loaded: Loaded, method: str, given: Dict[str, Any], payload: bytes
     state = dumps(vars(request.state)) if vars(request.state) else b""
     found: Any
     if method == "pre_input":
-        body = _Snapshot(loads(payload))
+        body = Snapshot(loads(payload))
         answer = await _awaited(hook.pre_input(request, body.value))
         found = body.edits(body.value if answer is None else answer)
     elif method == "post_output":
-        whole = _Snapshot(loads(payload))
+        whole = Snapshot(loads(payload))
         given_answer = whole.value
         response = Response(
             given_answer["status_code"], given_answer["headers"], given_answer["body"], request
@@ -95,12 +79,12 @@ async def run(loaded: Loaded, method: str, given: Dict[str, Any], payload: bytes
         found = whole.edits(given_answer)
     elif method == "pre_tool_use":
         tool = loads(payload)
-        args = _Snapshot(tool["tool_args"])
+        args = Snapshot(tool["tool_args"])
         answer = await _awaited(hook.pre_tool_use(request, tool["tool_name"], args.value))
         found = args.edits(args.value if answer is None else answer)
     elif method == "post_tool_use":
         tool = loads(payload)
-        output = _Snapshot(tool["tool_output"])
+        output = Snapshot(tool["tool_output"])
         answer = await _awaited(
             hook.post_tool_use(request, tool["tool_name"], tool["tool_args"], output.value)
         )

@@ -7,7 +7,7 @@ as it is, so that a body of megabytes is never wrapped in another JSON document.
 from __future__ import annotations
 
 import struct
-from typing import Iterator, List, Tuple, Union
+from typing import Iterator, Tuple
 
 # From the proxy.
 LOAD = 1  # head: hook, path, name, config; rest: the file's bytes
@@ -26,9 +26,6 @@ PONG = 22
 FRAME = struct.Struct(">BQI")
 LENGTH = struct.Struct(">I")
 
-Buffer = Union[bytes, bytearray, memoryview]
-
-
 class FrameError(Exception):
     """The peer does not speak this protocol, or sent more than the limit."""
 
@@ -44,49 +41,69 @@ def encode_split(kind: int, call: int, head: bytes, rest: bytes = b"") -> bytes:
     return b"".join((FRAME.pack(kind, call, length), LENGTH.pack(len(head)), head, rest))
 
 
-def split(payload: Buffer) -> Tuple[bytes, bytes]:
-    """A split payload's head and rest."""
+def split(payload: memoryview) -> Tuple[memoryview, memoryview]:
+    """A split payload's head and rest; both are valid as long as the payload is."""
     if len(payload) < LENGTH.size:
         raise FrameError("a split payload without its length")
     (length,) = LENGTH.unpack_from(payload)
     start = LENGTH.size + length
     if start > len(payload):
         raise FrameError("a head longer than its frame")
-    return bytes(payload[LENGTH.size : start]), bytes(payload[start:])
+    return payload[LENGTH.size : start], payload[start:]
+
+
+# Room for the usual frame; a socket gives no more than a few of these at once.
+ROOM = 256 * 1024
 
 
 class Decoder:
-    """Cuts a byte stream into frames, however it arrives in pieces."""
+    """Cuts a byte stream into frames, however it arrives in pieces.
+
+    What arrives is written into :meth:`room`, so that a body is not copied before it is read.
+    """
 
     def __init__(self, limit: int) -> None:
         #: The longest payload taken, in bytes.
         self.limit = limit
-        # Pieces are joined once a frame is whole: joining at every read would be quadratic.
-        self._pieces: List[bytes] = []
-        self._held = 0
+        self._view = memoryview(bytearray(ROOM))
+        # What is there and has not been cut off yet.
+        self._start = self._end = 0
+        # How much has to be there, from the start on, for anything to be cut off.
         self._wanted = FRAME.size
 
-    def feed(self, data: bytes) -> Iterator[Tuple[int, int, memoryview]]:
-        """The frames that are whole now: kind, call id, payload (valid until the next feed)."""
-        self._pieces.append(data)
-        self._held += len(data)
-        if self._held < self._wanted:
-            return
-        whole = memoryview(self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces))
-        at = 0
-        while True:
-            left = len(whole) - at
-            if left < FRAME.size:
-                self._wanted = FRAME.size
-                break
-            kind, call, length = FRAME.unpack_from(whole, at)
+    def room(self) -> memoryview:
+        """Where the next bytes go; tell :meth:`filled` how many."""
+        held = self._end - self._start
+        size = max(ROOM, self._wanted)
+        if held == 0:
+            self._start = self._end = 0
+        if len(self._view) > size or len(self._view) - self._start < self._wanted:
+            # A large frame comes or has gone, or there is no room for the rest of one.
+            fresh = self._view if len(self._view) == size else memoryview(bytearray(size))
+            fresh[:held] = bytes(self._view[self._start : self._end])
+            self._view, self._start, self._end = fresh, 0, held
+        return self._view[self._end :]
+
+    def filled(self, count: int) -> Iterator[Tuple[int, int, memoryview]]:
+        """The frames that are whole now: kind, call id, payload (valid until the next one)."""
+        self._end += count
+        while self._end - self._start >= self._wanted:
+            kind, call, length = FRAME.unpack_from(self._view, self._start)
             if length > self.limit:
                 raise FrameError(f"a frame of {length} bytes, over the limit of {self.limit}")
-            if left < FRAME.size + length:
-                self._wanted = FRAME.size + length
-                break
-            start = at + FRAME.size
-            at = start + length
-            yield kind, call, whole[start:at]
-        self._pieces = [bytes(whole[at:])] if at < len(whole) else []
-        self._held = len(whole) - at
+            self._wanted = FRAME.size + length
+            if self._end - self._start < self._wanted:
+                return
+            start = self._start + FRAME.size
+            self._start = start + length
+            self._wanted = FRAME.size
+            yield kind, call, self._view[start : start + length]
+
+    def feed(self, data: bytes) -> Iterator[Tuple[int, int, memoryview]]:
+        """The frames that are whole with these bytes."""
+        while data:
+            room = self.room()
+            count = min(len(room), len(data))
+            room[:count] = data[:count]
+            data = data[count:]
+            yield from self.filled(count)

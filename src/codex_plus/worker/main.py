@@ -14,6 +14,7 @@ import threading
 from typing import Any, Coroutine, Dict, Optional
 
 from . import capture, frames
+from .calls import Buffer
 from .calls import run as run_call
 from .diff import NotJson
 from .loading import Loaded, LoadError, describe
@@ -27,7 +28,7 @@ class Unloadable(Exception):
     """The code of a hook file raised the exception that is this one's cause."""
 
 
-class Worker(asyncio.Protocol):
+class Worker(asyncio.BufferedProtocol):
     """One connection to the proxy."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, frame_limit: int, started: Started) -> None:
@@ -67,8 +68,11 @@ class Worker(asyncio.Protocol):
         record = {"hook": hook, "level": level, "logger": logger, "message": message}
         self.send(frames.encode(frames.LOG, call, json.dumps(record).encode()))
 
-    def data_received(self, data: bytes) -> None:
-        for kind, call, payload in self._decoder.feed(data):
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._decoder.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        for kind, call, payload in self._decoder.filled(nbytes):
             if kind == frames.CALL:
                 self._call(call, payload)
             elif kind == frames.LOAD:
@@ -84,23 +88,24 @@ class Worker(asyncio.Protocol):
 
     def _load(self, payload: memoryview) -> None:
         head, source = frames.split(payload)
-        told = json.loads(head)
+        told = json.loads(bytes(head))
         path = told["path"]
         # A changed file takes the old one's place; calls that run keep what they hold.
         self._hooks.pop(self.at_path.get(path, -1), None)
         self.at_path[path] = told["hook"]
-        self._hooks[told["hook"]] = Loaded(path, told["name"], told["config"], source)
+        self._hooks[told["hook"]] = Loaded(path, told["name"], told["config"], bytes(source))
 
     def _call(self, call: int, payload: memoryview) -> None:
         head, body = frames.split(payload)
-        told = json.loads(head)
-        work = self._run(call, told, body)
+        told = json.loads(str(head, "utf-8"))
         loaded = self._hooks.get(told["hook"])
         if loaded is not None and not loaded.may_wait(told["method"]):
-            # It ends at its first step, so it needs no task, which would cost a turn of the loop.
-            if not contextvars.copy_context().run(_finish, work):
+            # It ends at its first step, so it needs no task, which would cost a turn of the loop,
+            # and no copy of the body.
+            if not contextvars.copy_context().run(_finish, self._run(call, told, body)):
                 self._cancelled(call)
             return
+        work = self._run(call, told, bytes(body))
         task = asyncio.Task(work, loop=self._loop, **_EAGER)
         if not task.done():
             self._tasks[call] = task
@@ -115,7 +120,7 @@ class Worker(asyncio.Protocol):
     def _cancelled(self, call: int) -> None:
         self.send(_error(call, "cancelled", {"message": "cancelled"}))
 
-    async def _run(self, call: int, head: Dict[str, Any], body: bytes) -> None:
+    async def _run(self, call: int, head: Dict[str, Any], body: Buffer) -> None:
         path = ""
         try:
             if head.get("shared") and self.control is not None:

@@ -183,6 +183,7 @@ impl Exchange {
 
     /// What a filter's reading found the request to be.
     pub(crate) fn classified(&mut self, turn: &'static str) {
+        self.head = TurnHead::default();
         self.with(|record| record.turn = Some(turn));
     }
 
@@ -231,6 +232,7 @@ impl Exchange {
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.absorb_waits();
         self.enter(Stage::Own);
+        self.head.detach();
         self.with(|record| {
             record.status = Some(status.as_u16());
             record.timings.upstream_head = Some(record.timings.upstream);

@@ -134,10 +134,14 @@ impl Inspection<'_> {
 
     /// Leaves the newest prompt out of every later request, because it was blocked.
     pub fn block_prompt(&self, reason: &str) {
-        let prompt = self.turn.prompt.as_ref();
-        let slot = prompt.and_then(|prompt| self.slots.get(prompt.item));
-        if let Some(slot) = slot.filter(|slot| slot.state != SlotState::Ours) {
-            self.history.remember(slot.key, Amendment::removed(reason));
+        let Some(prompt) = &self.turn.prompt else {
+            return;
+        };
+        let slot = self.slots.get(prompt.item);
+        if slot.is_some_and(|slot| slot.state != SlotState::Ours)
+            && let Some(key) = self.key(prompt.item)
+        {
+            self.history.remember(key, Amendment::removed(reason));
         }
     }
 
@@ -146,9 +150,9 @@ impl Inspection<'_> {
     /// # Errors
     /// [`AmendError`]; nothing is changed then.
     pub fn amend(&mut self, index: usize, amendment: Amendment) -> Result<(), AmendError> {
-        let slot = *self.slots.get(index).ok_or(AmendError::Missing)?;
+        let key = self.key(index).ok_or(AmendError::Missing)?;
         if amendment.removed.is_some() {
-            return self.remove(index, slot, amendment);
+            return self.remove(index, key, amendment);
         }
         if !self.may_gain(index) {
             return Err(AmendError::Earlier);
@@ -161,17 +165,20 @@ impl Inspection<'_> {
         let last = body.items().get(behind - 1).unwrap_or(&item);
         let end = last.span().end;
         edit(body, |body| write(body, &item, end, &amendment, edited))?;
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.keep(key);
+        }
         self.slots
             .splice(behind..behind, amendment.after.iter().map(|_| Slot::ours()));
         self.slots
             .splice(index..index, amendment.before.iter().map(|_| Slot::ours()));
-        self.history.remember(slot.key, amendment);
+        self.history.remember(key, amendment);
         self.find_prompt();
         Ok(())
     }
 
     /// Leaves an item out that is new.
-    fn remove(&mut self, index: usize, slot: Slot, why: Amendment) -> Result<(), AmendError> {
+    fn remove(&mut self, index: usize, key: ItemKey, why: Amendment) -> Result<(), AmendError> {
         if !self.is_fresh(index) {
             return Err(AmendError::Earlier);
         }
@@ -180,7 +187,7 @@ impl Inspection<'_> {
         let items = body.items().to_vec();
         edit(body, |body| remove(body, &items, &[index]))?;
         self.slots.remove(index);
-        self.history.remember(slot.key, why);
+        self.history.remember(key, why);
         self.find_prompt();
         Ok(())
     }
@@ -212,14 +219,13 @@ impl Inspection<'_> {
 
     /// The place of an item that is new, by its key.
     pub fn find(&self, key: ItemKey) -> Option<usize> {
-        self.slots
-            .iter()
-            .position(|slot| slot.key == key && slot.state != SlotState::Ours)
+        let mut items = self.slots.iter().zip(self.items());
+        items.position(|(slot, item)| slot.state == SlotState::Fresh && slot.key(item) == key)
     }
 
     /// The key of an item.
     pub fn key(&self, index: usize) -> Option<ItemKey> {
-        self.slots.get(index).map(|slot| slot.key)
+        Some(self.slots.get(index)?.key(self.items().get(index)?))
     }
 
     fn may_gain(&self, index: usize) -> bool {

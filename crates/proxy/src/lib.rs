@@ -27,6 +27,7 @@ mod listeners;
 pub mod metrics;
 mod observe;
 mod phase;
+mod protocol;
 mod reply;
 mod status_page;
 mod thread;

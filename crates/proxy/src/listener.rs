@@ -1,16 +1,19 @@
 //! Accepts connections and serves them until told to stop, then lets them finish.
 
+use std::error::Error as StdError;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{HeaderValue, StatusCode, header};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,6 +21,7 @@ use crate::carry::carry;
 use crate::config::Config;
 use crate::descriptors::{self, Outage};
 use crate::line::{Line, Place};
+use crate::protocol::{Protocols, begins_as_http1};
 use crate::workers::Workers;
 
 /// Connections the kernel queues while we are busy; the system may allow fewer.
@@ -35,7 +39,7 @@ pub(crate) fn bind(config: &Config) -> io::Result<std::net::TcpListener> {
 /// Accepts until the proxy takes no more connections.
 pub(crate) async fn accept(lines: &Arc<ArcSwap<Line>>, listener: &TcpListener, workers: &Workers) {
     let mut line = lines.load_full();
-    let mut settings = Arc::new(server(&line));
+    let mut protocols = Arc::new(Protocols::of(&line));
     let mut outage = Outage::default();
     loop {
         let accepted = tokio::select! {
@@ -44,7 +48,7 @@ pub(crate) async fn accept(lines: &Arc<ArcSwap<Line>>, listener: &TcpListener, w
         };
         if !Arc::ptr_eq(&line, &lines.load()) {
             line = lines.load_full();
-            settings = Arc::new(server(&line));
+            protocols = Arc::new(Protocols::of(&line));
         }
         match accepted {
             Ok((stream, client)) => {
@@ -66,13 +70,13 @@ pub(crate) async fn accept(lines: &Arc<ArcSwap<Line>>, listener: &TcpListener, w
                         continue;
                     }
                 };
-                let (lines, settings) = (Arc::clone(lines), Arc::clone(&settings));
+                let (lines, protocols) = (Arc::clone(lines), Arc::clone(&protocols));
                 workers.run(|seat| {
                     let place = Place {
                         _permit: permit,
                         _seat: seat,
                     };
-                    serve(lines, settings, stream, client, place)
+                    serve(lines, protocols, stream, client, place)
                 });
             }
             // A client that left the queue again is no trouble of ours.
@@ -99,26 +103,6 @@ fn tell(error: &io::Error) {
     }
 }
 
-fn server(line: &Line) -> auto::Builder<TokioExecutor> {
-    let head = line.config.limits.head.get();
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(line.config.timeouts.head.get())
-        // hyper reads heads and bodies through one buffer, of 8 KiB at least.
-        .max_buf_size(head.max(8_192))
-        // The answer's Date is the upstream's, or absent as the upstream left it.
-        .auto_date_header(false);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_mins(1))
-        .auto_date_header(false);
-    server
-}
-
 /// What a connection and its requests tell each other.
 #[derive(Default)]
 struct Talk {
@@ -130,7 +114,7 @@ struct Talk {
 
 async fn serve(
     lines: Arc<ArcSwap<Line>>,
-    server: Arc<auto::Builder<TokioExecutor>>,
+    protocols: Arc<Protocols>,
     stream: std::net::TcpStream,
     client: SocketAddr,
     place: Place,
@@ -150,7 +134,13 @@ async fn serve(
     // A WebSocket connection outlives its handshake and keeps its place with it.
     let place = Arc::new(place);
     let talk = Arc::new(Talk::default());
-    let silent = silent(line.config.timeouts.head.get(), Arc::clone(&talk));
+    let mut silent = pin!(silent(line.config.timeouts.head.get(), Arc::clone(&talk)));
+    let mut leaving = pin!(last_call(&line, &talk));
+    let http1 = tokio::select! {
+        http1 = begins_as_http1(&stream) => http1,
+        () = silent.as_mut() => return note_silence(client),
+        () = leaving.as_mut() => return,
+    };
     let told = Arc::clone(&talk);
     let service = service_fn(move |mut request: hyper::Request<_>| {
         told.begun.store(true, Ordering::Relaxed);
@@ -158,35 +148,63 @@ async fn serve(
         // The settings of now: a reload may have come since the connection did.
         let line = lines.load_full();
         let told = Arc::clone(&told);
-        async move {
+        // In a box: its room is not needed any more while the answer streams.
+        Box::pin(async move {
             let mut answer = carry(&line, client, request).await;
             if told.last.load(Ordering::Relaxed) && !is_switch(&answer) {
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(header::CONNECTION, close);
             }
             Ok::<_, std::convert::Infallible>(answer)
-        }
+        })
     });
-    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let io = TokioIo::new(stream);
+    let ends = (silent, leaving);
+    if http1 {
+        let connection = protocols.http1.serve_connection(io, service);
+        let connection = connection.with_upgrades();
+        let finish = http1::UpgradeableConnection::graceful_shutdown;
+        attend(connection, finish, ends, &talk, client).await;
+    } else {
+        let connection = protocols.either.serve_connection_with_upgrades(io, service);
+        let finish = auto::UpgradeableConnection::graceful_shutdown;
+        // In a box: the other connections need not have room for it.
+        Box::pin(attend(connection, finish, ends, &talk, client)).await;
+    }
+}
+
+/// Moves a connection until it ends: by itself, because its client never spoke, or because we are
+/// leaving.
+async fn attend<C, E>(
+    connection: C,
+    finish: fn(Pin<&mut C>),
+    (silent, leaving): (impl Future<Output = ()>, impl Future<Output = ()>),
+    talk: &Talk,
+    client: SocketAddr,
+) where
+    C: Future<Output = Result<(), E>>,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = silent => {
-            tracing::debug!(%client, "a client connected and sent no request (timeouts.head)");
-            return;
-        }
-        () = last_call(&line, &talk) => {
+        () = silent => return note_silence(client),
+        () = leaving => {
             // hyper would wait for the rest of a first head; there is nothing to finish yet.
             if !talk.begun.load(Ordering::Relaxed) {
                 return;
             }
-            connection.as_mut().graceful_shutdown();
+            finish(connection.as_mut());
             connection.await
         }
     };
-    if let Err(error) = ended {
+    if let Err(error) = ended.map_err(Into::into) {
         tracing::debug!(%client, error = %innermost(error.as_ref()), "a client's connection ended early");
     }
+}
+
+fn note_silence(client: SocketAddr) {
+    tracing::debug!(%client, "a client connected and sent no request (timeouts.head)");
 }
 
 /// Done when a connection is to end with what it is at. After a handover a client may be sending
@@ -214,8 +232,8 @@ async fn silent(limit: Duration, talk: Arc<Talk>) {
     }
 }
 
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |e| e.source())
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    std::iter::successors(Some(error), |e| (**e).source())
         .last()
         .map(ToString::to_string)
         .unwrap_or_default()

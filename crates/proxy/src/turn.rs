@@ -30,6 +30,16 @@ impl TurnHead {
         }
     }
 
+    /// Lets go of the buffer that the client's connection read the head into: while an answer
+    /// streams it would be held for these few bytes.
+    pub(crate) fn detach(&mut self) {
+        for value in [&mut self.metadata, &mut self.subagent] {
+            *value = value
+                .as_ref()
+                .and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
+        }
+    }
+
     /// The turn as far as the head alone can tell.
     pub(crate) fn alone(&self) -> Turn {
         Turn::from_head(text(self.metadata.as_ref()), text(self.subagent.as_ref()))

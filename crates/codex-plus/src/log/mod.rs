@@ -6,6 +6,7 @@
 mod entry;
 mod exchange;
 mod install;
+mod numbers;
 mod pipe;
 mod render;
 mod rotating;
@@ -14,7 +15,6 @@ mod tests;
 
 pub(crate) use exchange::{ExchangeLog, SlowLimit};
 pub(crate) use install::{LevelHandle, install};
+pub(crate) use numbers::{human_bytes, human_time};
 pub(crate) use pipe::{Guard, Pipe, Sinks};
-pub(crate) use render::human_bytes;
-pub(crate) use render::human_time;
 pub(crate) use rotating::{Rotating, numbered};

@@ -81,22 +81,27 @@ pub(super) fn keys(items: &[Item], from: usize) -> Vec<ItemKey> {
             keys.push(ItemKey::NONE);
             continue;
         }
-        let key = match (item.call_id(), item.id()) {
-            (Some(call), _) if item.output().is_some() => ItemKey::of_output(&call),
-            (Some(call), _) => ItemKey::of_call(&call),
-            (None, Some(id)) => ItemKey::of_id(&id),
-            (None, None) => {
-                for part in item.text_parts() {
-                    before.update((part.text.len() as u64).to_le_bytes());
-                    before.update(part.text.as_bytes());
-                }
-                before.update(format!("{:?}", item.role()));
-                ItemKey::cut(&before)
+        let key = named(item).unwrap_or_else(|| {
+            for part in item.text_parts() {
+                before.update((part.text.len() as u64).to_le_bytes());
+                before.update(part.text.as_bytes());
             }
-        };
+            before.update(format!("{:?}", item.role()));
+            ItemKey::cut(&before)
+        });
         keys.push(key);
     }
     keys
+}
+
+/// The key of an item that has an id of its own.
+pub(super) fn named(item: &Item) -> Option<ItemKey> {
+    match (item.call_id(), item.id()) {
+        (Some(call), _) if item.output().is_some() => Some(ItemKey::of_output(&call)),
+        (Some(call), _) => Some(ItemKey::of_call(&call)),
+        (None, Some(id)) => Some(ItemKey::of_id(&id)),
+        (None, None) => None,
+    }
 }
 
 /// Whether an item has an id of its own, by which it would be known anywhere.

@@ -6,7 +6,7 @@ use codex_plus_wire::request::{BodyError, Item, RequestBody};
 use codex_plus_wire::turn::{TurnKind, frontier};
 
 use super::amendment::Amendment;
-use super::key::{ItemKey, is_named, keys};
+use super::key::{ItemKey, is_named, keys, named};
 use super::memory::History;
 
 /// How an item of a body may still be changed.
@@ -25,16 +25,27 @@ pub(crate) enum SlotState {
 /// What is known of one item of a body, beside the item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
-    pub(crate) key: ItemKey,
+    /// Absent when the item's own name says it, and nobody has asked yet.
+    key: Option<ItemKey>,
     pub(crate) state: SlotState,
 }
 
 impl Slot {
     pub(crate) fn ours() -> Self {
         Self {
-            key: ItemKey::NONE,
+            key: Some(ItemKey::NONE),
             state: SlotState::Ours,
         }
+    }
+
+    /// The key of its item.
+    pub(crate) fn key(&self, item: &Item) -> ItemKey {
+        self.key.or_else(|| named(item)).unwrap_or(ItemKey::NONE)
+    }
+
+    /// The item keeps its key, whatever an edit makes of its name.
+    pub(crate) fn keep(&mut self, key: ItemKey) {
+        self.key = Some(key);
     }
 }
 
@@ -44,14 +55,30 @@ pub(crate) fn replay(
     body: &mut RequestBody,
     kind: TurnKind,
 ) -> Result<Vec<Slot>, BodyError> {
+    let fresh_from = frontier(body.items());
+    let nothing = history.is_empty();
+    let fresh = body.items().get(fresh_from..).unwrap_or_default();
+    if nothing && fresh.iter().all(is_named) {
+        // The usual case: nothing to repeat, and keys are digests, of no use until an item changes.
+        let stands = |index| {
+            if index < fresh_from {
+                SlotState::Earlier
+            } else {
+                SlotState::Fresh
+            }
+        };
+        let slots = (0..body.items().len()).map(|index| Slot {
+            key: None,
+            state: stands(index),
+        });
+        return Ok(slots.collect());
+    }
     let items = body.items().to_vec();
-    let fresh_from = frontier(&items);
     let mut replay = Replay {
         body,
         slots: Vec::with_capacity(items.len() + 2),
         removed: Vec::new(),
     };
-    let nothing = history.is_empty();
     let known = keys(&items, if nothing { fresh_from } else { 0 });
     for (index, (item, key)) in items.iter().zip(known).enumerate() {
         let fresh = index >= fresh_from;
@@ -70,7 +97,10 @@ pub(crate) fn replay(
             (true, Some(_)) => SlotState::Settled,
             (true, None) => SlotState::Fresh,
         };
-        let slot = Slot { key, state };
+        let slot = Slot {
+            key: Some(key),
+            state,
+        };
         match known {
             None => replay.slots.push(slot),
             Some(amendment) => replay.amend(index, item, slot, &amendment)?,

@@ -4,42 +4,66 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::specials::{BLOCK, plain_prefix, specials};
 use super::{Cursor, Malformed};
 
-/// Bytes looked at together; wide enough for the compiler to use vector instructions.
-const BLOCK: usize = 64;
-/// Bytes looked at by the word before that: where escapes stand at all they stand close together.
-const NEAR: usize = 48;
-
 impl Cursor<'_> {
-    /// Skips a string literal; the cursor stands on its opening quote.
-    pub(super) fn skip_string(&mut self) -> Result<(), Malformed> {
-        let mut rest = self.bytes.get(self.pos + 1..).unwrap_or_default();
-        loop {
-            let found = rest.split_at_checked(plain_prefix(rest));
-            rest = found.map_or(&[][..], |(_, rest)| rest);
-            let escape = match rest {
-                [b'"', after @ ..] => {
-                    self.pos = self.bytes.len() - after.len();
-                    return Ok(());
+    /// Skips a string literal, and says whether anything in it is escaped; the cursor stands on its
+    /// opening quote.
+    pub(super) fn skip_string(&mut self) -> Result<bool, Malformed> {
+        let bytes = self.bytes;
+        let rest = |at: usize| bytes.get(at..).unwrap_or_default();
+        let mut at = self.pos + 1;
+        let mut escaped = false;
+        // Escapes stand close together in code and logs: one look at a block serves all of its.
+        while let Some(block) = rest(at).first_chunk::<BLOCK>() {
+            let mut found = specials(block);
+            let mut next = at + BLOCK;
+            while found != 0 {
+                let special = at + found.trailing_zeros() as usize;
+                match self.behind_special(special)? {
+                    Behind::End => return Ok(escaped),
+                    Behind::Text(behind) => {
+                        escaped = true;
+                        if behind >= next {
+                            next = behind;
+                            break;
+                        }
+                        found &= u32::MAX << (behind - at);
+                    }
                 }
-                [b'\\', b'u', a, b, c, d, ..] => {
-                    // Halves of surrogate pairs are let through, as serde_json does for raw values.
-                    [a, b, c, d]
-                        .iter()
-                        .all(|h| h.is_ascii_hexdigit())
-                        .then_some(6)
-                }
-                [b'\\', letter, ..] => is_escape(*letter).then_some(2),
-                // A control character must be escaped; or the text ended.
-                _ => None,
-            };
-            let Some(after) = escape.and_then(|length| rest.get(length..)) else {
-                self.pos = self.bytes.len() - rest.len();
-                return Err(self.malformed());
-            };
-            rest = after;
+            }
+            at = next;
         }
+        // The last few bytes of the text.
+        loop {
+            at += plain_prefix(rest(at));
+            match self.behind_special(at)? {
+                Behind::End => return Ok(escaped),
+                Behind::Text(behind) => at = behind,
+            }
+            escaped = true;
+        }
+    }
+
+    /// Judges a quote, backslash or control character, or the end of the text. At the end of the
+    /// literal, or where it is none, the cursor moves there.
+    #[inline]
+    fn behind_special(&mut self, at: usize) -> Result<Behind, Malformed> {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        let behind = match rest.first() {
+            Some(b'"') => {
+                self.pos = at + 1;
+                return Ok(Behind::End);
+            }
+            Some(b'\\') => escape_length(rest).map(|length| at + length),
+            // A control character must be escaped; or the text ended.
+            _ => None,
+        };
+        behind.map(Behind::Text).ok_or_else(|| {
+            self.pos = at;
+            self.malformed()
+        })
     }
 
     pub(super) fn skip_number(&mut self) -> Result<(), Malformed> {
@@ -82,61 +106,26 @@ impl Cursor<'_> {
     }
 }
 
-/// Every byte of a word set to `byte`.
-const fn each(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
+/// What stands behind a special byte of a literal.
+enum Behind {
+    /// The literal's end.
+    End,
+    /// More of it, from here on.
+    Text(usize),
 }
 
-/// Whether an escape of one letter is that.
-fn is_escape(letter: u8) -> bool {
-    matches!(
-        letter,
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't'
-    )
-}
-
-/// Bit 7 of a byte that is a quote, a backslash or a control character, in little-endian order.
-/// Bits above the lowest one that is set may be wrong, for a borrow runs upwards.
-fn special(word: u64) -> u64 {
-    let control = word.wrapping_sub(each(0x20));
-    let quote = (word ^ each(b'"')).wrapping_sub(each(1));
-    let escape = (word ^ each(b'\\')).wrapping_sub(each(1));
-    (control | quote | escape) & !word & each(0x80)
-}
-
-/// How many bytes stand before the first quote, backslash or control character.
-fn plain_prefix(bytes: &[u8]) -> usize {
-    let Some((near, far)) = bytes.split_at_checked(NEAR) else {
-        return plain_words(bytes);
-    };
-    let found = plain_words(near);
-    if found < NEAR {
-        return found;
-    }
-    let (blocks, tail) = far.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
-        // No early exit inside the block: that is what lets it become a few vector operations.
-        let found = block.iter().fold(0, |found, &byte| {
-            found | u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20)
-        });
-        if found != 0 {
-            return NEAR + index * BLOCK + plain_words(block);
+/// How long the escape is that this text begins with; `None` when it is none.
+#[inline]
+fn escape_length(rest: &[u8]) -> Option<usize> {
+    match rest.get(1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
+        // Halves of surrogate pairs are let through, as serde_json does for raw values.
+        b'u' => {
+            let digits = rest.get(2..6)?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(6)
         }
+        _ => None,
     }
-    NEAR + blocks.len() * BLOCK + plain_words(tail)
-}
-
-/// The same for few bytes, eight at a time.
-fn plain_words(bytes: &[u8]) -> usize {
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let found = special(u64::from_le_bytes(*word));
-        if found != 0 {
-            return index * 8 + found.trailing_zeros() as usize / 8;
-        }
-    }
-    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    words.len() * 8 + tail.iter().position(special).unwrap_or(tail.len())
 }
 
 /// The text of a string literal, quotes included; `None` when `literal` is another value.
@@ -145,7 +134,11 @@ fn plain_words(bytes: &[u8]) -> usize {
 pub(crate) fn unescape(literal: &[u8]) -> Option<Cow<'_, str>> {
     let inner = literal.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     let Some(first) = memchr::memchr(b'\\', inner) else {
-        return Some(String::from_utf8_lossy(inner));
+        // Callers have checked the whole text, so it nearly always is UTF-8.
+        return Some(match std::str::from_utf8(inner) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(inner),
+        });
     };
     if let Some(text) = unescape_simple(inner, first) {
         return Some(Cow::Owned(text));

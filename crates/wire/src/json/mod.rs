@@ -11,6 +11,7 @@
 //! check the whole buffer once.
 
 mod literal;
+mod specials;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -182,29 +183,29 @@ impl<'a> Cursor<'a> {
 
     /// A key and its colon; the key is unescaped only when it has escapes.
     fn key(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
-        let span = self.skip_key()?;
-        let inner = self
-            .bytes
-            .get(span.start + 1..span.end - 1)
-            .unwrap_or_default();
-        if memchr::memchr(b'\\', inner).is_none() {
-            return Ok(Cow::Borrowed(inner));
+        let (span, escaped) = self.skip_key()?;
+        let literal = self.bytes.get(span).unwrap_or_default();
+        if !escaped {
+            return Ok(Cow::Borrowed(
+                literal.get(1..literal.len() - 1).unwrap_or_default(),
+            ));
         }
-        let text = unescape(self.bytes.get(span).unwrap_or_default());
+        let text = unescape(literal);
         Ok(Cow::Owned(
             text.unwrap_or_default().into_owned().into_bytes(),
         ))
     }
 
-    fn skip_key(&mut self) -> Result<Span, Malformed> {
+    /// Where a key stands, and whether it has escapes.
+    fn skip_key(&mut self) -> Result<(Span, bool), Malformed> {
         if self.peek()? != b'"' {
             return Err(self.malformed());
         }
         let start = self.pos;
-        self.skip_string()?;
+        let escaped = self.skip_string()?;
         let span = start..self.pos;
         self.expect(b':')?;
-        Ok(span)
+        Ok((span, escaped))
     }
 
     /// Validates the next value, whatever it is, and says where it stands.
@@ -262,7 +263,7 @@ impl<'a> Cursor<'a> {
 
     fn skip_scalar(&mut self, first: u8) -> Result<(), Malformed> {
         match first {
-            b'"' => self.skip_string(),
+            b'"' => self.skip_string().map(|_| ()),
             b't' => self.skip_word(b"true"),
             b'f' => self.skip_word(b"false"),
             b'n' => self.skip_word(b"null"),

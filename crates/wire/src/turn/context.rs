@@ -140,12 +140,10 @@ pub(super) fn prompt_text(item: &Item) -> Option<TextPart<'_>> {
 
 /// `<environment_context>...<cwd>...</cwd>` of the newest item that has one.
 pub(super) fn cwd(items: &[Item]) -> Option<String> {
-    items.iter().rev().find_map(|item| {
-        // A cheap look at the bytes first: most items are long and are not this one.
+    let of_user = |item: &&Item| item.role() == Role::User;
+    items.iter().rev().filter(of_user).find_map(|item| {
+        // A cheap look at the bytes first: prompts may be long and are not this one.
         ENVIRONMENT.find(item.raw())?;
-        if item.role() != Role::User {
-            return None;
-        }
         item.text_parts()
             .iter()
             .rev()

@@ -70,6 +70,12 @@ impl TurnMetadata {
     /// an object.
     pub fn workspaces_in(json: &str) -> Vec<String> {
         let mut workspaces = Vec::new();
+        // Outside of repositories Codex names none; a backslash may hide the name.
+        let bytes = json.as_bytes();
+        let named = memchr::memmem::find(bytes, b"workspaces").is_some();
+        if !named && memchr::memchr(b'\\', bytes).is_none() {
+            return workspaces;
+        }
         let mut cursor = Cursor::new(json.as_bytes(), 0);
         let read = cursor.object(|cursor, key| {
             if key == b"workspaces" {

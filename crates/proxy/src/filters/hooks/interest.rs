@@ -6,7 +6,7 @@ use codex_plus_hooks::engine::{Book, Engine};
 use codex_plus_hooks::event::HookEvent;
 use codex_plus_hooks::python::HookType;
 use codex_plus_wire::event::{EventKind, EventKinds};
-use codex_plus_wire::turn::Turn;
+use codex_plus_wire::turn::TurnMetadata;
 use http::request::Parts;
 use http::{Method, header};
 
@@ -72,7 +72,7 @@ pub(super) fn of(engine: &Engine, memory: &Memory, head: &Parts) -> Interest {
         return everything;
     };
     let metadata = metadata.to_str().ok();
-    let workspaces = Turn::from_head(metadata, None).metadata.workspaces;
+    let workspaces = metadata.map_or_else(Vec::new, TurnMetadata::workspaces_in);
     let folders = workspaces.iter().map(Path::new).chain([cwd.as_path()]);
     folders
         .map(|folder| read(Some(folder)))

@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use crate::body::AnswerBody;
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::headers;
 use crate::http;
 use crate::line::Line;
 use crate::observe::Transport;
@@ -54,6 +55,10 @@ pub(crate) async fn carry(
         return Box::pin(admin::answer(line, &head, body)).await;
     }
     let mut exchange = Exchange::open(&line.ledger, client, transport, &head);
+    let limit = line.config.limits.head.get();
+    if headers::size(&head) > limit {
+        return answers::fail(exchange, &Error::HeadTooLarge { limit });
+    }
     if line.config.passthrough {
         exchange.is_unread();
     }

@@ -15,6 +15,11 @@ pub(crate) enum Error {
     /// The guard kept the request out.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// The head is over the limit: the buffer it is read through is only about as large.
+    #[error(
+        "The request's head is larger than {limit} bytes; raise `limits.head` in Codex-Plus's configuration to allow it."
+    )]
+    HeadTooLarge { limit: usize },
     /// The request body is over a limit of ours.
     #[error(
         "The request body is larger than {limit} bytes; raise `{setting}` in Codex-Plus's configuration to allow it."
@@ -58,6 +63,7 @@ impl Error {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Refused(refusal) => refusal.status(),
+            Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::Unreachable { .. } | Self::Broken { .. } => StatusCode::BAD_GATEWAY,
@@ -71,6 +77,7 @@ impl Error {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.code(),
+            Self::HeadTooLarge { .. } => "head_too_large",
             Self::TooLarge { .. } => "body_too_large",
             Self::Body(_) => "body_incomplete",
             Self::Unreachable { .. } => "upstream_unreachable",
@@ -84,7 +91,10 @@ impl Error {
     /// Whose doing it was, for the log.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
-            Self::Refused(_) | Self::TooLarge { .. } | Self::UsePost(_) => Outcome::Refused,
+            Self::Refused(_)
+            | Self::HeadTooLarge { .. }
+            | Self::TooLarge { .. }
+            | Self::UsePost(_) => Outcome::Refused,
             Self::Body(_) => Outcome::ClientLeft,
             Self::Unreachable { .. }
             | Self::Broken { .. }

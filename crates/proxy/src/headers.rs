@@ -4,6 +4,7 @@
 //! into the gap, and the order clients chose is to survive.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 
 /// Headers that are the proxy's own begin like this; they are never sent upstream.
 const OURS: &str = "x-codex-plus-";
@@ -21,6 +22,15 @@ pub(crate) static THREAD_HEADER: HeaderName = HeaderName::from_static("thread-id
 pub(crate) static TRACE_HEADER: HeaderName = HeaderName::from_static("traceparent");
 /// Names the sub-agent that a request belongs to (seen with Codex 0.169.0).
 pub(crate) static SUBAGENT_HEADER: HeaderName = HeaderName::from_static("x-openai-subagent");
+
+/// About how many bytes a request's head had on the wire.
+pub(crate) fn size(head: &Parts) -> usize {
+    let target = head.uri.path().len() + head.uri.query().map_or(0, |query| query.len() + 1);
+    let fields = head.headers.iter();
+    fields.fold(target, |size, (name, value)| {
+        size + name.as_str().len() + value.len() + ": \r\n".len()
+    })
+}
 
 /// What a request carries on to the upstream. `Host` is left to the client stack, which writes
 /// the upstream's as its last header, just as Codex's own stack does without a proxy.

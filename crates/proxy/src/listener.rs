@@ -1,12 +1,13 @@
 //! Accepts connections and serves them until told to stop, then lets them finish.
 
 use std::error::Error as StdError;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -134,7 +135,9 @@ async fn serve(
     // A WebSocket connection outlives its handshake and keeps its place with it.
     let place = Arc::new(place);
     let talk = Arc::new(Talk::default());
-    let mut silent = pin!(silent(line.config.timeouts.head.get(), Arc::clone(&talk)));
+    // hyper's own limit begins with the bytes that tell the protocol: a client that never sends
+    // them would hold its connection for good.
+    let mut silent = pin!(tokio::time::sleep(line.config.timeouts.head.get()));
     let mut leaving = pin!(last_call(&line, &talk));
     let http1 = tokio::select! {
         http1 = begins_as_http1(&stream) => http1,
@@ -162,30 +165,40 @@ async fn serve(
     let ends = (silent, leaving);
     if http1 {
         let connection = protocols.http1.serve_connection(io, service);
-        let connection = connection.with_upgrades();
+        let connection = pin!(connection.with_upgrades());
         let finish = http1::UpgradeableConnection::graceful_shutdown;
         attend(connection, finish, ends, &talk, client).await;
     } else {
         let connection = protocols.either.serve_connection_with_upgrades(io, service);
-        let finish = auto::UpgradeableConnection::graceful_shutdown;
         // In a box: the other connections need not have room for it.
-        Box::pin(attend(connection, finish, ends, &talk, client)).await;
+        let mut connection = Box::pin(connection);
+        let finish = auto::UpgradeableConnection::graceful_shutdown;
+        attend(connection.as_mut(), finish, ends, &talk, client).await;
     }
 }
 
 /// Moves a connection until it ends: by itself, because its client never spoke, or because we are
 /// leaving.
 async fn attend<C, E>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     finish: fn(Pin<&mut C>),
-    (silent, leaving): (impl Future<Output = ()>, impl Future<Output = ()>),
+    (mut silent, leaving): (
+        Pin<&mut impl Future<Output = ()>>,
+        Pin<&mut impl Future<Output = ()>>,
+    ),
     talk: &Talk,
     client: SocketAddr,
 ) where
     C: Future<Output = Result<(), E>>,
     E: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let mut connection = pin!(connection);
+    // Once the client has spoken the limit is past, and need not be looked at with every event.
+    let silent = poll_fn(|cx| {
+        if talk.begun.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        silent.as_mut().poll(cx)
+    });
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = silent => return note_silence(client),
@@ -221,15 +234,6 @@ async fn last_call(line: &Line, talk: &Talk) {
 /// Whether the connection goes on as something else than HTTP/1.1, which has its own ends.
 fn is_switch<B>(answer: &hyper::Response<B>) -> bool {
     answer.status() == StatusCode::SWITCHING_PROTOCOLS
-}
-
-/// Done when no first request came in time. hyper's own limit begins with the bytes that tell the
-/// protocol: a client that never sends them would hold its connection for good.
-async fn silent(limit: Duration, talk: Arc<Talk>) {
-    tokio::time::sleep(limit).await;
-    if talk.begun.load(Ordering::Relaxed) {
-        std::future::pending::<()>().await;
-    }
 }
 
 fn innermost(error: &(dyn StdError + 'static)) -> String {

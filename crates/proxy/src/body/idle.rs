@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -15,6 +15,8 @@ pub(crate) struct Idle {
     limit: Duration,
     heard: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes.
+    watcher: Option<Waker>,
 }
 
 impl Idle {
@@ -23,6 +25,7 @@ impl Idle {
             limit,
             heard: Instant::now(),
             timer: None,
+            watcher: None,
         }
     }
 
@@ -40,12 +43,21 @@ impl Idle {
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(sleep_until(self.heard + self.limit)));
+        let watches = self.watcher.as_ref();
+        let watches = watches.is_some_and(|watcher| watcher.will_wake(cx.waker()));
+        // Asking the clock costs less than asking the timer.
+        if watches && Instant::now() < timer.deadline() {
+            return Poll::Pending;
+        }
         while timer.as_mut().poll(cx).is_ready() {
             let due = self.heard + self.limit;
             if due <= Instant::now() {
                 return Poll::Ready(());
             }
             timer.as_mut().reset(due);
+        }
+        if !watches {
+            self.watcher = Some(cx.waker().clone());
         }
         Poll::Pending
     }

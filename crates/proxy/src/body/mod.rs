@@ -2,6 +2,7 @@
 
 mod answer;
 mod arriving;
+mod bell;
 mod filtered;
 mod idle;
 mod out;
@@ -10,6 +11,7 @@ mod tap;
 
 pub(crate) use answer::AnswerBody;
 pub(crate) use arriving::{Arriving, Carrier};
+pub(crate) use bell::Bell;
 pub(crate) use filtered::{AskAgain, FilteredBody};
 pub(crate) use out::{BodyFault, OutBody};
 pub(crate) use source::Source;

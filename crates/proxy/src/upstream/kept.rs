@@ -24,7 +24,7 @@ use tower_service::Service;
 
 use super::dial::{BoxError, Dialer, Within};
 use super::{IDLE_CONNECTIONS, IDLE_FOR};
-use crate::body::{Arriving, Carrier, OutBody};
+use crate::body::{Arriving, Bell, Carrier, OutBody};
 use crate::workers;
 
 /// How often waiting connections are looked through.
@@ -72,6 +72,7 @@ struct Lent {
     connection: Connection<TokioIo<TcpStream>, OutBody>,
     open: bool,
     since: Instant,
+    bell: Arc<Bell>,
 }
 
 impl Kept {
@@ -127,6 +128,7 @@ impl Kept {
             connection,
             open: true,
             since: Instant::now(),
+            bell: Arc::default(),
         }))
     }
 
@@ -199,9 +201,13 @@ impl Lent {
         request: Request<OutBody>,
     ) -> Result<Response<Incoming>, (hyper::Error, Option<Box<Request<OutBody>>>)> {
         let mut answer = pin!(self.sender.try_send_request(request));
+        let bell = Arc::clone(&self.bell);
         poll_fn(|cx| {
-            self.advance(cx);
-            answer.as_mut().poll(cx)
+            let work = |cx: &mut Context<'_>| {
+                self.advance(cx);
+                answer.as_mut().poll(cx)
+            };
+            bell.during(cx.waker(), work, Poll::is_ready)
         })
         .await
         .map_err(|mut failed| {
@@ -225,6 +231,10 @@ impl Carrier for Lent {
     fn advance(&mut self, cx: &mut Context<'_>) -> bool {
         self.open = self.open && Pin::new(&mut self.connection).poll(cx).is_pending();
         self.open
+    }
+
+    fn bell(&self) -> Arc<Bell> {
+        Arc::clone(&self.bell)
     }
 
     fn release(mut self: Box<Self>) {

@@ -21,49 +21,38 @@ impl Cursor<'_> {
             let mut next = at + BLOCK;
             while found != 0 {
                 let special = at + found.trailing_zeros() as usize;
-                match self.behind_special(special)? {
-                    Behind::End => return Ok(escaped),
-                    Behind::Text(behind) => {
-                        escaped = true;
-                        if behind >= next {
-                            next = behind;
-                            break;
-                        }
-                        found &= u32::MAX << (behind - at);
-                    }
+                let Some(length) = escape_length(rest(special)) else {
+                    return self.end_string(special, escaped);
+                };
+                escaped = true;
+                let behind = special + length;
+                if behind >= next {
+                    next = behind;
+                    break;
                 }
+                found &= u32::MAX << (behind - at);
             }
             at = next;
         }
         // The last few bytes of the text.
         loop {
             at += plain_prefix(rest(at));
-            match self.behind_special(at)? {
-                Behind::End => return Ok(escaped),
-                Behind::Text(behind) => at = behind,
-            }
+            let Some(length) = escape_length(rest(at)) else {
+                return self.end_string(at, escaped);
+            };
             escaped = true;
+            at += length;
         }
     }
 
-    /// Judges a quote, backslash or control character, or the end of the text. At the end of the
-    /// literal, or where it is none, the cursor moves there.
-    #[inline]
-    fn behind_special(&mut self, at: usize) -> Result<Behind, Malformed> {
-        let rest = self.bytes.get(at..).unwrap_or_default();
-        let behind = match rest.first() {
-            Some(b'"') => {
-                self.pos = at + 1;
-                return Ok(Behind::End);
-            }
-            Some(b'\\') => escape_length(rest).map(|length| at + length),
-            // A control character must be escaped; or the text ended.
-            _ => None,
-        };
-        behind.map(Behind::Text).ok_or_else(|| {
-            self.pos = at;
-            self.malformed()
-        })
+    /// Ends a literal at its closing quote; anything else has no place in it.
+    fn end_string(&mut self, at: usize, escaped: bool) -> Result<bool, Malformed> {
+        self.pos = at;
+        if !self.at(b'"') {
+            return Err(self.malformed());
+        }
+        self.pos += 1;
+        Ok(escaped)
     }
 
     pub(super) fn skip_number(&mut self) -> Result<(), Malformed> {
@@ -106,23 +95,19 @@ impl Cursor<'_> {
     }
 }
 
-/// What stands behind a special byte of a literal.
-enum Behind {
-    /// The literal's end.
-    End,
-    /// More of it, from here on.
-    Text(usize),
-}
-
 /// How long the escape is that this text begins with; `None` when it is none.
 #[inline]
 fn escape_length(rest: &[u8]) -> Option<usize> {
-    match rest.get(1)? {
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
+    match rest {
+        [
+            b'\\',
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+            ..,
+        ] => Some(2),
         // Halves of surrogate pairs are let through, as serde_json does for raw values.
-        b'u' => {
-            let digits = rest.get(2..6)?;
-            digits.iter().all(u8::is_ascii_hexdigit).then_some(6)
+        [b'\\', b'u', a, b, c, d, ..] => {
+            let digits = [a, b, c, d];
+            digits.iter().all(|it| it.is_ascii_hexdigit()).then_some(6)
         }
         _ => None,
     }

@@ -53,6 +53,9 @@ pub(crate) fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
     if bytes.is_ascii() {
         return Ok(());
     }
+    if simdutf8::basic::from_utf8(bytes).is_ok() {
+        return Ok(());
+    }
     let checked = std::str::from_utf8(bytes).map(drop);
     checked.map_err(|error| error.valid_up_to())
 }

@@ -35,3 +35,5 @@ mod started;
 mod support;
 #[path = "hooks/trust.rs"]
 mod trust;
+#[path = "hooks/workers.rs"]
+mod workers;

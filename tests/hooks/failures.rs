@@ -188,19 +188,8 @@ async fn a_killed_proxy_leaves_no_worker_and_no_command() {
         !stat.is_empty() && !stat.contains(") Z ")
     };
     assert!(pids.iter().all(runs));
-    let children = children(stage.proxy.pid());
+    let children = stage.proxy.children();
     signal(stage.proxy.pid(), "KILL");
     until("their end", || !pids.iter().any(runs)).await;
     until("the end of all", || !children.iter().any(runs)).await;
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    children
-        .flat_map(|list| {
-            let pids = list.split_whitespace().map(|pid| pid.parse().unwrap());
-            pids.collect::<Vec<u32>>()
-        })
-        .collect()
 }

@@ -164,13 +164,8 @@ impl PythonPool {
             let worker = seat.worker();
             left = left.saturating_sub(began.elapsed());
             // Coming up is not the hook's time.
-            match timeout(self.config.start_timeout, worker.ready()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(why)) => return Err(self.failed(why)),
-                Err(_) => {
-                    worker.stop();
-                    return Err(self.failed("it did not come up in time".to_owned()));
-                }
+            if let Err(why) = worker.ready().await {
+                return Err(self.failed(why));
             }
             let began = Instant::now();
             let answer = timeout(left, worker.exchange(hook, &call)).await;

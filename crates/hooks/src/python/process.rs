@@ -105,14 +105,24 @@ fn pass(socket: &StdStream, descriptors: &[std::os::fd::BorrowedFd<'_>]) -> io::
 }
 
 impl Process {
-    /// Ends the process group. Only while its leader is not reaped, so its id is still its own.
-    fn kill_group(&self) {
+    /// Lets the process group go on if a signal had stopped it.
+    pub(super) fn resume(&self) {
+        self.signal_group(rustix::process::Signal::CONT);
+    }
+
+    /// Only while its leader is not reaped, so its id is still its own.
+    fn signal_group(&self, signal: rustix::process::Signal) {
         let group = i32::try_from(self.id)
             .ok()
             .and_then(rustix::process::Pid::from_raw);
         if let (Some(group), Some(_)) = (group, self.child.id()) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            let _ = rustix::process::kill_process_group(group, signal);
         }
+    }
+
+    /// Ends the process group.
+    fn kill_group(&self) {
+        self.signal_group(rustix::process::Signal::KILL);
     }
 
     /// Ends the process group and reaps the worker. Says how it had ended by itself, if it had.

@@ -78,8 +78,9 @@ pub(super) async fn supervise(watched: Watched) {
     let (why, by_itself) = tokio::select! {
         why = link::read(&link, from, config.frame_limit) => (why, true),
         () = write(&link) => (String::new(), false),
-        why = look(&link, control, process.id, &changed, &config, &blocking) => (why, false),
+        why = look(&link, control, &process, &changed, &config, &blocking) => (why, false),
         why = rest(&link, &config), if is_extra => (why, false),
+        why = come_up(&link, config.start_timeout) => (why, false),
         _ = needed => ("it was stopped".to_owned(), false),
         () = listen(output, &mut said) => (String::new(), false),
     };
@@ -102,6 +103,16 @@ async fn write(link: &Link) {
     link.out.flush().await;
     // The reader sees the end too, and knows more about it.
     std::future::pending::<()>().await;
+}
+
+/// Returns when it has not come up in time, whether or not anybody waits for it.
+async fn come_up(link: &Link, limit: Duration) -> String {
+    let mut stage = link.stage.subscribe();
+    let up = stage.wait_for(|stage| *stage != link::Stage::Starting);
+    if timeout(limit, up).await.is_err() {
+        return "it did not come up in time".to_owned();
+    }
+    std::future::pending().await
 }
 
 /// Returns when it had nothing to do for long.
@@ -133,7 +144,7 @@ struct Seen {
 async fn look(
     link: &Link,
     control: UnixStream,
-    process: u32,
+    process: &Process,
     changed: &Notify,
     config: &PoolConfig,
     blocking: &Blocking,
@@ -143,7 +154,9 @@ async fn look(
     loop {
         let (calls, oldest) = link.load();
         let (given_up, given_up_since) = link.abandoned();
-        if calls == 0 && given_up == 0 {
+        // One that owes an answer to a ping is looked at until it has given it: it takes no calls,
+        // so nothing else would tell that it never will.
+        if calls == 0 && given_up == 0 && lock(&link.pinged).is_none() {
             link.begun.notified().await;
         }
         sleep(TICK).await;
@@ -157,7 +170,10 @@ async fn look(
                 link.ping();
             }
         } else if old(pinged, config.blocked_after) && *link.stage.borrow() == link::Stage::Ready {
-            link.blocked.store(true, Ordering::Relaxed);
+            if !link.blocked.swap(true, Ordering::Relaxed) {
+                // Stopped by a signal, it would neither run nor give a call back. Harmless else.
+                process.resume();
+            }
             let hooks = monitor.free(link).await;
             let mut blocking = lock(blocking);
             if blocking.len() + hooks.len() > MOST_BLOCKING {
@@ -165,9 +181,14 @@ async fn look(
             }
             blocking.extend(hooks);
             drop(blocking);
-            if old(pinged, config.kill_grace) && old(given_up_since, config.kill_grace) {
-                let at = lock(&link.stuck_at).clone().unwrap_or_default();
-                return format!("it was stuck at {at}");
+            let (nobody_waits, owes) = (link.load().0 == 0, link.abandoned().0 > 0);
+            if old(pinged, config.kill_grace)
+                && (old(given_up_since, config.kill_grace) || nobody_waits && !owes)
+            {
+                return match &*lock(&link.stuck_at) {
+                    Some(at) => format!("it was stuck at {at}"),
+                    None => "it no longer answered".to_owned(),
+                };
             }
         }
         if weighed.is_some_and(|then| then.elapsed() < WEIGH) {
@@ -176,7 +197,7 @@ async fn look(
         weighed = Some(Instant::now());
         let too_large = config
             .memory_limit
-            .is_some_and(|limit| resident(process).is_some_and(|bytes| bytes > limit / 10 * 8));
+            .is_some_and(|limit| resident(process.id).is_some_and(|bytes| bytes > limit / 10 * 8));
         if too_large || given_up > MOST_ABANDONED {
             link.retired.store(true, Ordering::Relaxed);
             changed.notify_waiters();

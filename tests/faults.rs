@@ -17,6 +17,8 @@ mod cuts;
 mod descriptors;
 #[path = "faults/disk.rs"]
 mod disk;
+#[path = "faults/early.rs"]
+mod early;
 #[path = "faults/nonsense.rs"]
 mod nonsense;
 #[path = "faults/secrets.rs"]

@@ -87,6 +87,42 @@ async fn bad_chunks_are_no_clean_end() {
     assert_recovers(&proxy, before).await;
 }
 
+/// The very first chunk is broken, in the packet of the head: the client has the head all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_chunk_that_is_none_still_shows_the_head() {
+    let head = "HTTP/1.1 200 OK\r\nx-request-id: r-1\r\ncontent-type: text/event-stream\r\n\
+                transfer-encoding: chunked\r\n\r\n";
+    let ends = ["zz\r\n", "9\r\n", "9\r\ndat", ""];
+    let answers = ends.map(|end| format!("{head}{end}").into_bytes());
+    // The second time round filters read it.
+    for hook in [false, true] {
+        let address = saying(answers.to_vec()).await;
+        let proxy = Proxy::started(format!("http://{address}"), "", |home, _| {
+            if hook {
+                home.write(
+                    "home/.codexplus/settings.json",
+                    r#"{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "true"}]}]}}"#,
+                );
+            }
+        });
+        for end in ends {
+            let mut client = Peer::connect(proxy.address).await;
+            let ask = post("/v1/responses", "", b"{\"stream\":true,\"input\":[]}");
+            client.send(ask).await;
+            let head = client.try_head().await.ok().flatten();
+            let head = head.unwrap_or_else(|| panic!("no head: {end:?} {hook}"));
+            assert_eq!(head.status(), 200, "{end:?} {hook}");
+            assert_eq!(head.get("x-request-id"), Some("r-1"));
+            assert!(client.chunks().await.is_err(), "{end:?} looks like an end");
+        }
+        let (head, _) = get(proxy.address, "/v1/models").await;
+        assert_eq!(head.status(), 200);
+        for told in &proxy.logged(ends.len()).await[..ends.len()] {
+            assert_eq!(told["outcome"], "upstream_cut", "{told}");
+        }
+    }
+}
+
 /// What cannot be unpacked is the client's to make out: it passes as it came.
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_compression_passes_as_it_is() {

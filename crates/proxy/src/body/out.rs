@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::idle::Idle;
 use super::tap::Tap;
@@ -33,7 +36,8 @@ pub(crate) enum OutBody {
 
 /// The client's body, watched while it passes.
 pub(crate) struct CarriedBody {
-    inner: Incoming,
+    /// Here until this is dropped.
+    inner: Option<Incoming>,
     idle: Idle,
     left: usize,
     count: Arc<Inflow>,
@@ -71,7 +75,7 @@ impl OutBody {
     ) -> (Self, Arc<BodyFault>) {
         let fault = Arc::new(BodyFault::default());
         let body = CarriedBody {
-            inner,
+            inner: Some(inner),
             idle: Idle::new(idle),
             left: limit,
             count,
@@ -97,7 +101,10 @@ impl OutBody {
 
 impl CarriedBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        let frame = match Pin::new(inner).poll_frame(cx) {
             Poll::Ready(frame) => {
                 if let Some(since) = self.awaited.take() {
                     self.count.awaited(since.elapsed());
@@ -143,8 +150,30 @@ impl CarriedBody {
         if let Some(piece) = piece {
             tap.hear(piece);
         }
-        if piece.is_none() || self.inner.is_end_stream() {
+        if piece.is_none() || self.inner.as_ref().is_none_or(Body::is_end_stream) {
             tap.end();
+        }
+    }
+}
+
+impl Drop for CarriedBody {
+    /// The upstream may have answered before the end of the request, and takes no more of it. Most
+    /// clients send first and read then; a connection closed on what they still send is reset, and
+    /// the answer lost with it. So the rest is taken in, within the limits that it had anyway.
+    fn drop(&mut self) {
+        let owed = self.inner.take().filter(|inner| !inner.is_end_stream());
+        let failed = self.fault.is_too_large() || self.fault.is_broken();
+        if let (Some(mut inner), false, Ok(runtime)) = (owed, failed, Handle::try_current()) {
+            let (mut left, idle) = (self.left, self.idle.limit());
+            runtime.spawn(async move {
+                while let Ok(Some(Ok(frame))) = timeout(idle, inner.frame()).await {
+                    let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len))
+                    else {
+                        return;
+                    };
+                    left = rest;
+                }
+            });
         }
     }
 }
@@ -187,7 +216,7 @@ impl Body for OutBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Carried(body) => body.inner.is_end_stream(),
+            Self::Carried(body) => body.inner.as_ref().is_none_or(Body::is_end_stream),
             Self::Held { chunks, trailers } => chunks.is_empty() && trailers.is_none(),
         }
     }
@@ -195,7 +224,10 @@ impl Body for OutBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Carried(body) => body.inner.size_hint(),
+            Self::Carried(body) => match &body.inner {
+                Some(inner) => inner.size_hint(),
+                None => SizeHint::with_exact(0),
+            },
             Self::Held { chunks, .. } => {
                 SizeHint::with_exact(chunks.iter().map(|chunk| chunk.len() as u64).sum())
             }

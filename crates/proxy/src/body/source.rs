@@ -16,7 +16,8 @@ pub(crate) struct Source {
     inner: Arriving,
     idle: Idle,
     failed: Option<io::Error>,
-    yielded: bool,
+    /// Something may not be written yet that came before what comes next: the head at first.
+    unwritten: bool,
 }
 
 impl Source {
@@ -25,7 +26,7 @@ impl Source {
             inner,
             idle: Idle::new(idle),
             failed: None,
-            yielded: false,
+            unwritten: true,
         }
     }
 
@@ -40,7 +41,7 @@ impl Source {
     }
 
     /// The next frame. An error comes one poll late: hyper drops what it has not yet written when
-    /// a body fails, and the events before the break belong to the client.
+    /// a body fails, and the head and the events before the break belong to the client.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -51,7 +52,7 @@ impl Source {
         let error = match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.idle.heard();
-                self.yielded = true;
+                self.unwritten = true;
                 return Poll::Ready(Some(Ok(frame)));
             }
             Poll::Ready(None) => return Poll::Ready(None),
@@ -60,7 +61,7 @@ impl Source {
             }
             Poll::Pending => {
                 let quiet = self.idle.poll_quiet(cx).is_ready();
-                self.yielded = false;
+                self.unwritten = false;
                 if !quiet {
                     return Poll::Pending;
                 }
@@ -70,7 +71,7 @@ impl Source {
                 ))
             }
         };
-        if !self.yielded {
+        if !self.unwritten {
             return Poll::Ready(Some(Err(error)));
         }
         self.failed = Some(error);

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::patient::Patient;
 use super::route::is_loopback;
 use crate::metrics::DialCounts;
 
@@ -32,6 +33,7 @@ type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 pub(crate) struct Dialer {
     tcp: HttpConnector,
     proxies: Arc<Matcher>,
+    for_answers: bool,
 }
 
 impl Dialer {
@@ -44,7 +46,14 @@ impl Dialer {
         Self {
             tcp,
             proxies: Arc::new(Matcher::from_env()),
+            for_answers: true,
         }
+    }
+
+    /// For connections that are not one answer to one request, but go both ways.
+    pub(crate) fn both_ways(mut self) -> Self {
+        self.for_answers = false;
+        self
     }
 
     async fn dial(mut self, target: Uri) -> Result<TokioIo<TcpStream>, BoxError> {
@@ -90,7 +99,7 @@ impl Dialer {
 }
 
 impl Service<Uri> for Dialer {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Patient>;
     type Error = BoxError;
     type Future = Connecting<Self::Response>;
 
@@ -99,7 +108,12 @@ impl Service<Uri> for Dialer {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        Box::pin(self.clone().dial(target))
+        let for_answers = self.for_answers;
+        let dialing = self.clone().dial(target);
+        Box::pin(async move {
+            let stream = dialing.await?.into_inner();
+            Ok(TokioIo::new(Patient::new(stream, for_answers)))
+        })
     }
 }
 

@@ -18,11 +18,11 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tower_service::Service;
 
 use super::dial::{BoxError, Dialer, Within};
+use super::patient::Patient;
 use super::{IDLE_CONNECTIONS, IDLE_FOR};
 use crate::body::{Arriving, Bell, Carrier, OutBody};
 use crate::workers;
@@ -69,7 +69,7 @@ struct Lent {
     home: Arc<Kept>,
     upstream: Authority,
     sender: SendRequest<OutBody>,
-    connection: Connection<TokioIo<TcpStream>, OutBody>,
+    connection: Connection<TokioIo<Patient>, OutBody>,
     open: bool,
     since: Instant,
     bell: Arc<Bell>,
@@ -244,8 +244,9 @@ impl Carrier for Lent {
         } else if !self.open {
             // Its last answer was its last word.
         } else if let Ok(runtime) = Handle::try_current() {
-            // The answer came before the end of the request, the rest of which is still owed.
-            runtime.spawn(async move {
+            // The answer came before the end of the request, the rest of which is still owed. Not
+            // for ever: an upstream that takes no more of it would hold the client as well.
+            runtime.spawn(tokio::time::timeout(IDLE_FOR, async move {
                 let ready = poll_fn(|cx| {
                     if !self.advance(cx) {
                         return Poll::Ready(false);
@@ -255,7 +256,7 @@ impl Carrier for Lent {
                 if ready.await {
                     home.put(self);
                 }
-            });
+            }));
         }
     }
 }

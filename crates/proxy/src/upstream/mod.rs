@@ -2,6 +2,7 @@
 
 mod dial;
 mod kept;
+mod patient;
 mod route;
 mod tls;
 
@@ -18,7 +19,6 @@ use hyper::client::conn::http1;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tower_service::Service;
 
 use crate::body::{Arriving, OutBody};
@@ -30,6 +30,7 @@ use crate::headers;
 use crate::metrics::DialCounts;
 use dial::{ConnectTimeout, Dialer, Within, chain};
 use kept::{Failure, Kept};
+use patient::Patient;
 pub(crate) use route::Route;
 pub use route::UpstreamError;
 pub use tls::{TlsError, client_config as tls_client_config};
@@ -84,7 +85,7 @@ impl Upstream {
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(dialer);
+            .wrap_connector(dialer.both_ways());
         Ok(Self {
             route,
             pooled: pool(Within {
@@ -165,7 +166,7 @@ impl Upstream {
     ) -> Result<Response<Incoming>, Error> {
         let target = request.uri().clone();
         let name = display_name(&target);
-        let stream: MaybeHttpsStream<TokioIo<TcpStream>> = self
+        let stream: MaybeHttpsStream<TokioIo<Patient>> = self
             .websocket
             .clone()
             .call(target.clone())

@@ -43,13 +43,17 @@ async fn an_idle_worker_that_ends_is_reaped_at_once_and_replaced() {
 async fn an_idle_worker_that_was_stopped_is_woken_by_the_next_call() {
     let pool = pool();
     still_works(&pool).await;
-    let workers = pool.status().workers;
-    for _ in 0..3 {
-        send(workers[0], Signal::STOP);
-        still_works(&pool).await;
-    }
-    assert_eq!(pool.status().workers, workers);
-    assert_eq!(pool.status().started, 1);
+    let worker = pool.status().workers[0];
+    let stopped = || {
+        let stat = std::fs::read_to_string(format!("/proc/{worker}/stat"));
+        stat.is_ok_and(|stat| stat.contains(") T "))
+    };
+    send(worker, Signal::STOP);
+    eventually("it is stopped", stopped).await;
+    // While it does not answer another may take the call: nothing is lost either way.
+    still_works(&pool).await;
+    eventually("it runs again", || !stopped()).await;
+    assert!(pool.status().workers.contains(&worker));
 }
 
 #[tokio::test]
@@ -58,7 +62,6 @@ async fn a_worker_that_was_stopped_in_mid_call_is_woken() {
     let stops = pre_input("os.kill(os.getpid(), 19)\nreturn 'went on'");
     assert_eq!(edited(&pool, &stops, "{}").await, "went on");
     still_works(&pool).await;
-    assert_eq!(pool.status().started, 1);
 }
 
 /// Its call is answered, so no call will ever time out on it; and it takes no others.

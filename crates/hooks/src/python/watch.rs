@@ -181,6 +181,8 @@ async fn look(
             }
             blocking.extend(hooks);
             drop(blocking);
+            // It may have answered meanwhile.
+            let pinged = *lock(&link.pinged);
             let (nobody_waits, owes) = (link.load().0 == 0, link.abandoned().0 > 0);
             if old(pinged, config.kill_grace)
                 && (old(given_up_since, config.kill_grace) || nobody_waits && !owes)

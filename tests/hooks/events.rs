@@ -220,7 +220,9 @@ async fn compactions_and_sub_agents_are_told() {
         );
         assert_eq!(told[2]["agent_id"], "t-2");
         assert_eq!(told[2]["agent_type"], "review");
-        assert_eq!(told[3]["last_assistant_message"], "looked", "{over:?}");
+        // The hooks of two answers may end in either order.
+        let said = told[3..].iter().map(|told| &told["last_assistant_message"]);
+        assert_eq!(said.filter(|said| *said == "looked").count(), 1, "{over:?}");
     }
 }
 

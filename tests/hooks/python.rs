@@ -4,7 +4,7 @@ use codex_plus_stand_in::Answer;
 use serde_json::{Value, json};
 
 use crate::stage::{ALL, Client, Over, Stage, output, prompt, python, text_of, turn};
-use crate::support::peer::{Peer, post};
+use crate::support::peer::{Peer, get, post};
 use crate::support::{until, zstd};
 
 const FILE: &str = "home/.codexplus/hooks/test.py";
@@ -216,4 +216,54 @@ async fn a_compressed_body_is_edited_too() {
     assert_eq!(head.status(), 200);
     let sent = stage.inputs().pop().unwrap();
     assert!(text_of(&sent).contains("other"), "{sent}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_worker_starts_before_a_hook_needs_one() {
+    let stage = stage("name: test\ninput: prompt", &pre("body['prompt'] += '!'")).await;
+    let workers = async || {
+        let (_, body) = get(stage.proxy.address, "/codex-plus/hooks").await;
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        told["workers"]["started"].as_u64().unwrap()
+    };
+    let mut client = stage.client(Over::Stream);
+    client.ask(turn(json!([output("c1", "ok")]))).await;
+    assert_eq!(workers().await, 0);
+    client.ask(turn(json!([prompt("p1", "one")]))).await;
+    assert_eq!(workers().await, 1);
+}
+
+/// An interpreter that says through the environment which it is.
+fn python_that_is(name: &str) -> String {
+    format!("#!/bin/sh\nPYTHON_IS={name} exec python3 \"$@\"\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hooks_run_under_the_configured_python_or_that_of_the_trusted_project() {
+    let hook = python(
+        "name: test\ninput: prompt",
+        &pre("body['prompt'] += ' under ' + os.environ.get('PYTHON_IS', 'the usual one')"),
+    );
+    let elsewhere = tempfile::tempdir().unwrap();
+    let configured = elsewhere.path().join("python");
+    let setting = format!("hooks.python = {:?}", configured.display().to_string());
+    for (setting, venv, expected) in [
+        ("", false, "under the usual one"),
+        ("", true, "under venv"),
+        (setting.as_str(), true, "under configured"),
+    ] {
+        let stage = Stage::prepared(setting, |home| {
+            let made = home.script("configured", &python_that_is("configured"));
+            std::fs::copy(made, &configured).unwrap();
+            if venv {
+                home.script("work/.venv/bin/python", &python_that_is("venv"));
+            }
+            home.write("work/.codexplus/hooks/test.py", &hook);
+        })
+        .await;
+        let mut client = stage.client(Over::Stream);
+        client.ask(turn(json!([prompt("p1", "one")]))).await;
+        let sent = text_of(&stage.inputs()[0]);
+        assert!(sent.contains(expected), "{sent} {}", stage.proxy.log());
+    }
 }

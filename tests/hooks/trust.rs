@@ -270,3 +270,33 @@ async fn a_new_hook_reaches_a_connection_that_is_open() {
     }
     panic!("it never ran: {}", stage.proxy.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_tells_what_is_not_trusted_and_what_is_broken() {
+    let mut away = Away::new(|home| {
+        home.write(HOOK, &tag("tag", "of-project"));
+        home.write(
+            "home/.codexplus/hooks/odd.py",
+            "---\nname: odd\npriority: high\n---\n",
+        );
+    })
+    .await;
+    let status = |away: &Away| {
+        let said = away.home().ok(&["status"]);
+        said.out + &said.err
+    };
+    assert!(!status(&away).contains("not trusted"), "{}", status(&away));
+    away.words().await;
+    let told = status(&away);
+    let folder = away.home().path("away").display().to_string();
+    let expected = format!("1 hooks of {folder} are not trusted");
+    assert!(told.contains(&expected), "{told}");
+    assert!(told.contains("codex-plus trust --show"), "{told}");
+    assert!(told.contains("odd.py: line 3: "), "{told}");
+    let facts = &away.home().status()["proxy"]["hooks"];
+    assert_eq!(facts["untrusted"][0]["project"], folder.as_str(), "{facts}");
+    let name = facts["untrusted"][0]["hooks"][0].as_str().unwrap();
+    assert!(name.ends_with("tag.py"), "{facts}");
+    away.trust();
+    until("trust", || !status(&away).contains("not trusted")).await;
+}

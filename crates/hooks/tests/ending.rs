@@ -10,6 +10,7 @@ use std::time::Duration;
 use codex_plus_hooks::config::Config;
 use serde_json::json;
 use support::{Place, input, prompt};
+use tokio::net::TcpListener;
 
 /// Children of this process, zombies included, and its open descriptors.
 fn left() -> (usize, usize) {
@@ -57,6 +58,7 @@ async fn nothing_is_left() {
     a_timeout_kills_the_whole_group().await;
     dropping_kills_the_whole_group().await;
     ten_thousand_timeouts().await;
+    ten_thousand_servers_that_say_nothing().await;
 }
 
 async fn a_timeout_kills_the_whole_group() {
@@ -103,6 +105,49 @@ async fn ten_thousand_timeouts() {
         }
     }
     assert_eq!((before.0, left()), (WARDEN, before));
+    assert!(
+        resident() < memory + 8 * 1024,
+        "{memory} KiB grew to {}",
+        resident()
+    );
+    let stats = place.dispatcher.stats().snapshot();
+    assert_eq!(stats.iter().map(|hook| hook.failures).sum::<u64>(), 10_000);
+}
+
+/// A server that takes requests and never answers.
+async fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // Ends when the hook's connection does.
+            tokio::spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
+        }
+    });
+    url
+}
+
+async fn ten_thousand_servers_that_say_nothing() {
+    let place = Place::with(Config {
+        max_parallel: 50,
+        ..Config::default()
+    });
+    let url = silent().await;
+    let hooks: Vec<_> = (0..50)
+        .map(|n| json!({"type": "http", "url": format!("{url}/{n}"), "timeout": 0.02}))
+        .collect();
+    support::settings(&place.home, "UserPromptSubmit", &json!(hooks));
+    let (set, input) = (place.set(), input(prompt()));
+    let (before, mut memory) = (left(), 0);
+    for round in 0..200 {
+        assert!(place.dispatcher.dispatch(&set, &input).await.is_unchanged());
+        if round == 9 {
+            memory = resident();
+        }
+    }
+    // None is kept to be used again: nobody knows what it would answer.
+    until(|| left().1 <= before.1).await;
+    assert_eq!(left().0, before.0);
     assert!(
         resident() < memory + 8 * 1024,
         "{memory} KiB grew to {}",

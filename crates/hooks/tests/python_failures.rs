@@ -253,6 +253,45 @@ async fn a_timeout_of_an_awaiting_hook_leaves_its_worker() {
     assert_eq!(pool.status().started, 1);
 }
 
+/// Resident memory of a process in pages.
+fn resident(process: u32) -> usize {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap();
+    text.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn ten_thousand_timeouts_leave_no_call_and_no_growth() {
+    let pool = PythonPool::new(PoolConfig {
+        idle_after: Duration::from_millis(200),
+        ..config()
+    });
+    let hook = pre_input("await __import__('asyncio').sleep(3600)");
+    still_works(&pool).await;
+    // A busy machine may have workers replaced that are late to say that a call was given up.
+    let workers = || pool.status().workers;
+    let (own, fresh) = (std::process::id(), resident(workers()[0]));
+    let mut before = 0;
+    for round in 0..1_000 {
+        let limit = Duration::from_millis(3);
+        let calls = (0..10).map(|_| pool.call(&hook, within("{}", limit)));
+        let late = join_all(calls).await;
+        let is_late = |one: &Result<_, _>| matches!(one, Err(PythonError::Timeout { .. }));
+        assert!(late.iter().all(is_late), "{late:?}");
+        if round == 100 {
+            before = resident(own);
+        }
+    }
+    still_works(&pool).await;
+    eventually("one is enough", || workers().len() == 1).await;
+    assert_eq!(pool.status().in_flight, 0);
+    let (after, worn) = (resident(own), resident(workers()[0]));
+    assert!(after < before + 2048, "pages: {before} grew to {after}");
+    assert!(
+        worn < fresh + 2048,
+        "pages of a worker: {fresh} grew to {worn}"
+    );
+}
+
 #[tokio::test]
 async fn a_memory_hog_gets_a_memory_error() {
     let limit = Some(256 * 1024 * 1024);

@@ -108,6 +108,25 @@ fn tell(instance: Option<&Instance>, facts: &Value, state: &StateDir) {
             row("ignored", ignored);
         }
     }
+    let of_hooks = |name: &str| {
+        let list = facts.pointer(&format!("/proxy/hooks/{name}"));
+        list.and_then(Value::as_array).into_iter().flatten()
+    };
+    for project in of_hooks("untrusted") {
+        let count = project["hooks"].as_array().map_or(0, Vec::len);
+        let folder = project["project"].as_str().unwrap_or_default();
+        output::warning(format!(
+            "{count} hooks of {} are not trusted and do not run; look at them there with \
+             `codex-plus trust --show`",
+            visible(folder)
+        ));
+    }
+    for problem in of_hooks("problems") {
+        output::warning(format!(
+            "hooks: {}",
+            visible(problem.as_str().unwrap_or_default())
+        ));
+    }
     if let Some(error) = facts.get("settings_error").and_then(Value::as_str) {
         output::warning(format!(
             "the settings cannot be used by the next start: {}",

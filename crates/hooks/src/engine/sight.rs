@@ -29,6 +29,30 @@ impl Engine {
         })
     }
 
+    /// The hooks of all projects that were worked in which do not run because nobody trusted them,
+    /// and what cannot be used, as JSON.
+    pub fn withheld(&self) -> Value {
+        let mut books: Vec<Arc<Book>> = lock(&self.books)
+            .books
+            .values()
+            .map(|(book, _)| Arc::clone(book))
+            .collect();
+        books.sort_by(|one, other| one.project.cmp(&other.project));
+        let untrusted = books.iter().filter(|book| book.untrusted() > 0);
+        let untrusted: Vec<Value> = untrusted
+            .map(|book| {
+                let names: Vec<String> =
+                    book.withheld().into_iter().map(|(name, _)| name).collect();
+                json!({"project": book.project, "hooks": names})
+            })
+            .collect();
+        let mut problems: Vec<&String> = books.iter().flat_map(|book| &book.problems).collect();
+        // Those of the home folder are in every project's book.
+        problems.sort();
+        problems.dedup();
+        json!({"enabled": self.config.enabled, "untrusted": untrusted, "problems": problems})
+    }
+
     /// Everything about the hooks of a book, as JSON.
     pub fn describe(&self, book: &Arc<Book>) -> Value {
         let runs: BTreeMap<String, HookStats> = self

@@ -85,6 +85,9 @@ fn status(line: &Line) -> Value {
     });
     // Own fields win: a fact of the binary's may not hide what the line knows first-hand.
     let mut status: Map<String, Value> = line.facts.clone();
+    if let Some(engine) = &line.hooks {
+        status.insert("hooks".into(), engine.withheld());
+    }
     if let Value::Object(own) = own {
         status.extend(own);
     }

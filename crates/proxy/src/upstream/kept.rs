@@ -201,13 +201,9 @@ impl Lent {
         request: Request<OutBody>,
     ) -> Result<Response<Incoming>, (hyper::Error, Option<Box<Request<OutBody>>>)> {
         let mut answer = pin!(self.sender.try_send_request(request));
-        let bell = Arc::clone(&self.bell);
         poll_fn(|cx| {
-            let work = |cx: &mut Context<'_>| {
-                self.advance(cx);
-                answer.as_mut().poll(cx)
-            };
-            bell.during(cx.waker(), work, Poll::is_ready)
+            self.advance(cx);
+            answer.as_mut().poll(cx)
         })
         .await
         .map_err(|mut failed| {

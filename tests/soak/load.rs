@@ -5,12 +5,19 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use codex_plus_wire::frame::Opcode;
 use tokio::net::TcpStream;
 
 use crate::Plan;
-use crate::provider::{EVENTS, LAST, SMALL, document, event};
+use crate::provider::{EVENTS, LAST, SMALL, data, document, event};
 use crate::support::peer::{Head, Peer, post};
+use crate::support::socket::{masked, offer};
 
+/// Requests on a WebSocket connection, and each of them.
+const MESSAGES: usize = 10;
+const CREATE: &str = r#"{"type":"response.create","model":"m","input":[{"type":"function_call_output","call_id":"c","output":"ok"}]}"#;
+/// The close code of a server that restarts.
+const RESTARTS: u16 = 1012;
 const SIZES: [usize; 4] = [1 << 10, 64 << 10, 1 << 20, 10 << 20];
 
 /// What went wrong.
@@ -45,6 +52,7 @@ pub(crate) struct Share {
     streams: usize,
     hooks: usize,
     payloads: usize,
+    sockets: usize,
 }
 
 impl Share {
@@ -56,6 +64,7 @@ impl Share {
             streams: part(plan.streams),
             hooks: part(plan.hooks),
             payloads: part(plan.payloads),
+            sockets: part(plan.sockets),
         }
     }
 
@@ -67,6 +76,7 @@ impl Share {
             (self.streams, Work::Stream),
             (self.hooks, Work::Hooks),
             (self.payloads, Work::Payload(0)),
+            (self.sockets, Work::Socket),
         ] {
             for number in 0..count {
                 let kind = match kind {
@@ -87,40 +97,97 @@ enum Work {
     Stream,
     Hooks,
     Payload(usize),
+    /// A connection with [`MESSAGES`] requests, one after the other.
+    Socket,
 }
 
-/// Does a share. `number` is this client's in the whole run.
-pub(crate) async fn client(address: SocketAddr, share: Share, number: usize, errors: Arc<Errors>) {
-    let mut kept = None;
-    for (place, work) in share.work(number).into_iter().enumerate() {
-        let id = format!("msg_{number}_{place}");
-        match one(address, kept.take(), work, &id).await {
-            Ok(peer) => kept = peer,
-            Err(error) => errors.add(&work, &error.to_string()),
+/// One client in one round.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    pub(crate) share: Share,
+    /// Its number in the whole run.
+    pub(crate) number: usize,
+    /// The proxy is restarted meanwhile: connections may end between two exchanges.
+    pub(crate) restarting: bool,
+}
+
+impl Client {
+    /// Does its share.
+    pub(crate) async fn run(self, errors: Arc<Errors>) {
+        let mut kept = None;
+        for (place, work) in self.share.work(self.number).into_iter().enumerate() {
+            let id = format!("msg_{}_{place}", self.number);
+            match self.one(kept.take(), work, &id).await {
+                Ok(peer) => kept = peer,
+                Err(error) => errors.add(&work, &error.to_string()),
+            }
         }
+    }
+
+    /// One exchange; the connection comes back unless the proxy says it closes.
+    async fn one(self, kept: Option<Peer>, work: Work, id: &str) -> io::Result<Option<Peer>> {
+        if matches!(work, Work::Socket) {
+            return self.socket().await.map(|()| kept);
+        }
+        let sent = request(work, id);
+        let was_kept = kept.is_some();
+        let peer = match kept {
+            Some(peer) => peer,
+            None => self.connect().await?,
+        };
+        let (mut peer, head) = match asked(peer, &sent).await {
+            // A kept connection may end just when a client asks again: a client that was held up
+            // for longer than the proxy's last call asks anew, as every HTTP client does.
+            Err(_) if was_kept && self.restarting => asked(self.connect().await?, &sent).await?,
+            answered => answered?,
+        };
+        drop(sent);
+        let body = peer.try_body(&head).await?;
+        check(work, &head, &body)?;
+        Ok((head.get("connection") != Some("close")).then_some(peer))
+    }
+
+    async fn connect(self) -> io::Result<Peer> {
+        Ok(Peer::new(TcpStream::connect(self.address).await?))
+    }
+
+    /// A WebSocket connection from handshake to close.
+    async fn socket(self) -> io::Result<()> {
+        let (mut peer, head) = asked(self.connect().await?, offer("").as_bytes()).await?;
+        if head.status() != 101 {
+            return Err(io::Error::other(head.line));
+        }
+        let events: Vec<String> = (0..EVENTS).map(event).chain([LAST.to_owned()]).collect();
+        for _ in 0..MESSAGES {
+            peer.try_send(masked(Opcode::Text, CREATE.as_bytes()))
+                .await?;
+            for (place, event) in events.iter().enumerate() {
+                let frame = peer.try_frame().await?;
+                let restarts = frame.header.opcode == Opcode::Close
+                    && frame.payload.starts_with(&RESTARTS.to_be_bytes());
+                // Between two exchanges, and with the code that says so.
+                if restarts && place == 0 && self.restarting {
+                    return Ok(());
+                }
+                if frame.payload != data(event).as_bytes() {
+                    let said = String::from_utf8_lossy(&frame.payload).into_owned();
+                    return Err(io::Error::other(format!("{:?} {said}", frame.header)));
+                }
+            }
+        }
+        peer.try_send(masked(Opcode::Close, &1000_u16.to_be_bytes()))
+            .await?;
+        while peer.try_frame().await?.header.opcode != Opcode::Close {}
+        Ok(())
     }
 }
 
-/// One exchange; the connection comes back unless the proxy says it closes.
-async fn one(
-    address: SocketAddr,
-    kept: Option<Peer>,
-    work: Work,
-    id: &str,
-) -> io::Result<Option<Peer>> {
-    let mut peer = match kept {
-        Some(peer) => peer,
-        None => Peer::new(TcpStream::connect(address).await?),
-    };
-    let sent = request(work, id);
-    peer.try_send(&sent).await?;
-    drop(sent);
-    let Some(head) = peer.try_head().await? else {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    };
-    let body = peer.try_body(&head).await?;
-    check(work, &head, &body)?;
-    Ok((head.get("connection") != Some("close")).then_some(peer))
+/// Sends a request and waits for the head of its answer.
+async fn asked(mut peer: Peer, request: &[u8]) -> io::Result<(Peer, Head)> {
+    peer.try_send(request).await?;
+    let head = peer.try_head().await?;
+    Ok((peer, head.ok_or(io::ErrorKind::UnexpectedEof)?))
 }
 
 fn request(work: Work, id: &str) -> Vec<u8> {
@@ -133,6 +200,7 @@ fn request(work: Work, id: &str) -> Vec<u8> {
         format!("{{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":\"{text}\"}}")
     };
     match work {
+        Work::Socket => offer("").into_bytes(),
         Work::Small => b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n".to_vec(),
         Work::Stream => responses("stream", true, output("ok")),
         Work::Payload(len) => responses("echo", false, output(&"B".repeat(len))),
@@ -150,6 +218,7 @@ fn request(work: Work, id: &str) -> Vec<u8> {
 fn check(work: Work, head: &Head, body: &[u8]) -> io::Result<()> {
     let right = head.status() == 200
         && match work {
+            Work::Socket => false,
             Work::Small => body == SMALL.as_bytes(),
             Work::Stream | Work::Hooks => {
                 let events: String = (0..EVENTS).map(event).collect();

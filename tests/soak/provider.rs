@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crate::support::peer::Peer;
+use codex_plus_wire::frame::Opcode;
+
+use crate::support::peer::{Head, Peer};
+use crate::support::socket::{accepted, bare};
 use crate::support::upstream::upstream;
 
 /// What the command hook adds to a prompt, and the Python hook.
@@ -38,6 +41,9 @@ async fn answer(peer: &mut Peer) -> std::io::Result<bool> {
     let Some(head) = peer.try_head().await? else {
         return Ok(false);
     };
+    if head.get("sec-websocket-key").is_some() {
+        return socket(peer, &head).await.map(|()| false);
+    }
     let body = peer.try_body(&head).await?;
     let has = |words: &str| {
         body.windows(words.len())
@@ -54,6 +60,31 @@ async fn answer(peer: &mut Peer) -> std::io::Result<bool> {
         _ => json(peer, "200 OK", SMALL).await?,
     }
     Ok(true)
+}
+
+/// A WebSocket connection: every message is answered like a stream, to the client's close.
+async fn socket(peer: &mut Peer, head: &Head) -> std::io::Result<()> {
+    peer.try_send(accepted(head, "")).await?;
+    loop {
+        let frame = peer.try_frame().await?;
+        match frame.header.opcode {
+            Opcode::Text => {
+                for number in 0..EVENTS {
+                    peer.try_send(bare(Opcode::Text, data(&event(number)).as_bytes()))
+                        .await?;
+                }
+                peer.try_send(bare(Opcode::Text, data(LAST).as_bytes()))
+                    .await?;
+            }
+            Opcode::Close => return peer.try_send(bare(Opcode::Close, &frame.payload)).await,
+            _ => {}
+        }
+    }
+}
+
+/// What an event says.
+pub(crate) fn data(event: &str) -> &str {
+    event.trim_start_matches("data: ").trim_end()
 }
 
 async fn stream(peer: &mut Peer) -> std::io::Result<()> {

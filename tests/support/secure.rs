@@ -1,5 +1,6 @@
 //! A provider behind TLS.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use codex_plus_stand_in::{Config, StandIn};
@@ -26,6 +27,30 @@ pub(crate) async fn secure(names: &[&str], protocols: &[&str]) -> Secure {
 /// The same with a certificate that ends with a year's first day.
 pub(crate) async fn until_year(year: i32, names: &[&str], protocols: &[&str]) -> Secure {
     let stand_in = StandIn::start(Config::default()).await.unwrap();
+    let front = front(stand_in.addr(), year, names, protocols).await;
+    Secure {
+        stand_in,
+        port: front.port,
+        agreed: front.agreed,
+        authority: front.authority,
+    }
+}
+
+/// TLS in front of anything.
+pub(crate) struct Front {
+    pub(crate) port: u16,
+    pub(crate) agreed: Arc<Mutex<Vec<String>>>,
+    /// The certificate to be trusted, as PEM.
+    pub(crate) authority: String,
+}
+
+/// Takes TLS off what comes and carries it to `behind`.
+pub(crate) async fn front(
+    behind: SocketAddr,
+    year: i32,
+    names: &[&str],
+    protocols: &[&str],
+) -> Front {
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -50,7 +75,6 @@ pub(crate) async fn until_year(year: i32, names: &[&str], protocols: &[&str]) ->
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let behind = stand_in.addr();
     let agreed = Arc::new(Mutex::new(Vec::new()));
     let agreements = Arc::clone(&agreed);
     tokio::spawn(async move {
@@ -70,8 +94,7 @@ pub(crate) async fn until_year(year: i32, names: &[&str], protocols: &[&str]) ->
             });
         }
     });
-    Secure {
-        stand_in,
+    Front {
         port,
         agreed,
         authority: authority.pem(),

@@ -38,13 +38,17 @@ pub(crate) async fn open(address: SocketAddr) -> Peer {
 /// Takes a handshake as an upstream does, with further header lines in the answer.
 pub(crate) async fn accept(peer: &mut Peer, fields: &str) -> Head {
     let head = peer.head().await;
+    peer.send(accepted(&head, fields)).await;
+    head
+}
+
+/// The answer that takes a handshake.
+pub(crate) fn accepted(head: &Head, fields: &str) -> String {
     let accept = derive_accept_key(head.get("sec-websocket-key").unwrap().as_bytes());
-    peer.send(format!(
+    format!(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-accept: {accept}\r\n{fields}\r\n"
-    ))
-    .await;
-    head
+    )
 }
 
 /// One whole frame, masked as clients do.

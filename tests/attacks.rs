@@ -21,6 +21,8 @@ mod canaries;
 mod chunks;
 #[path = "attacks/files.rs"]
 mod files;
+#[path = "attacks/names.rs"]
+mod names;
 #[path = "attacks/smuggling.rs"]
 mod smuggling;
 #[path = "attacks/sockets.rs"]

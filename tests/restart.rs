@@ -10,6 +10,8 @@
 mod failures;
 #[path = "restart/handover.rs"]
 mod handover;
+#[path = "restart/history.rs"]
+mod history;
 #[path = "restart/signals.rs"]
 mod signals;
 #[path = "restart/ticking.rs"]

@@ -53,6 +53,78 @@ fn a_folder_open_to_all_is_closed_and_its_files_are_private() {
     }
 }
 
+/// The user chose it, so its mode is theirs to set: nothing is put where others could replace it.
+#[test]
+fn a_chosen_folder_that_all_may_write_to_is_refused() {
+    let home = Home::new();
+    let chosen = home.path("other");
+    std::fs::create_dir_all(&chosen).unwrap();
+    let mode = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&chosen, mode).unwrap();
+    };
+    let flags = ["--state-dir", chosen.to_str().unwrap()];
+    for open in [0o777, 0o1777, 0o702] {
+        mode(open);
+        for verb in ["start", "restart"] {
+            let said = home.run(&[&[verb], &flags[..]].concat());
+            assert_eq!(said.code, Some(1), "{open:o} {verb} {said:?}");
+            assert!(said.err.contains("chmod o-w"), "{open:o} {verb} {said:?}");
+            assert_eq!(said.err.trim().lines().count(), 1, "{said:?}");
+        }
+        assert_eq!(std::fs::read_dir(&chosen).unwrap().count(), 0, "{open:o}");
+        assert_eq!(chosen.metadata().unwrap().mode() & 0o7777, open);
+    }
+    mode(0o755);
+    home.ok(&[&["start"], &flags[..]].concat());
+    home.ok(&[&["stop"], &flags[..]].concat());
+}
+
+/// A folder of somebody else's, and a link to one's own that somebody else made.
+#[test]
+fn a_folder_or_a_link_of_another_users_is_refused() {
+    let home = Home::new();
+    let refused = |state: &Path, user: Option<u32>, why: &str| {
+        let mut command = home.codex_plus();
+        if let Some(user) = user {
+            command = home.program(Path::new("setpriv"));
+            let ids = [format!("--reuid={user}"), format!("--regid={user}")];
+            command
+                .args(ids)
+                .arg("--clear-groups")
+                .arg(home.path("codex-plus"));
+        }
+        let output = command
+            .args(["start", "--state-dir"])
+            .arg(state)
+            .output()
+            .unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        assert!(err.contains(why) && err.contains("--state-dir"), "{err}");
+        assert_eq!(err.trim().lines().count(), 1, "{err}");
+    };
+    if !rustix::process::geteuid().is_root() {
+        return refused(Path::new("/usr"), None, "belongs to another user");
+    }
+    // Root itself may use every folder.
+    std::fs::copy(env!("CARGO_BIN_EXE_codex-plus"), home.path("codex-plus")).unwrap();
+    for folder in ["", "home", "work"] {
+        std::fs::create_dir_all(home.path(folder)).unwrap();
+        let readable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(home.path(folder), readable).unwrap();
+    }
+    let chosen = home.path("theirs");
+    std::fs::create_dir(&chosen).unwrap();
+    refused(&chosen, Some(65_534), "belongs to another user");
+    std::os::unix::fs::chown(&chosen, Some(65_534), None).unwrap();
+    let link = home.path("link");
+    symlink(&chosen, &link).unwrap();
+    std::os::unix::fs::lchown(&link, Some(1), None).unwrap();
+    refused(&link, Some(65_534), "is a link of another user's");
+    assert_eq!(std::fs::read_dir(&chosen).unwrap().count(), 0);
+}
+
 /// Pipes and folders in the place of the proxy's own files: nobody waits at them for ever.
 #[test]
 fn pipes_and_folders_in_the_state_folder_hold_nobody_up() {

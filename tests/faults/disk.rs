@@ -137,7 +137,6 @@ async fn a_full_disk_stops_nothing_and_is_written_to_again() {
         let provider = StandIn::start(Config::default()).await.unwrap();
         let disk = Disk::start(means, &provider.base_url());
         let home = disk.proxy.home();
-        let (descriptors, threads) = (disk.proxy.descriptors(), disk.proxy.threads());
         let sent = send(&disk, &provider, &[item("p1")]).await;
         assert!(sent.to_string().contains("context-of-1"), "{sent}");
         until("the log and the journal", || {
@@ -146,6 +145,8 @@ async fn a_full_disk_stops_nothing_and_is_written_to_again() {
         })
         .await;
 
+        // Some are opened with the first exchange, and kept for the next.
+        let (descriptors, threads) = (disk.proxy.descriptors(), disk.proxy.threads());
         disk.fill();
         home.write("number", "2");
         let sent = send(&disk, &provider, &[item("p1"), item("p2")]).await;

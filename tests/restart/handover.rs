@@ -165,3 +165,20 @@ async fn a_request_on_an_old_connection_is_answered_after_the_handover() {
     }
     until("the old one's end", || !is_alive(old)).await;
 }
+
+/// The address of a socket has room for about a hundred bytes; folders are not held to that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_folder_may_have_a_long_path() {
+    let (upstream, end) = ticking().await;
+    let home = Home::new();
+    let state = home.path(&format!("other/{}/{}", "long".repeat(30), "way".repeat(40)));
+    let state = state.to_str().unwrap();
+    let url = format!("http://{upstream}/v1");
+    home.ok(&["start", "--upstream", &url, "--state-dir", state]);
+    let address = home.listen.parse().unwrap();
+    let stream = Stream::sse(address).await;
+    home.ok(&["restart", "--state-dir", state]);
+    end.send_replace(true);
+    assert!(stream.end().await > 0, "the restart cut a stream");
+    home.ok(&["stop", "--state-dir", state]);
+}

@@ -84,12 +84,15 @@ async fn sighup_reloads_what_can_be_swapped() {
     home.write(
         "home/.config/codex-plus/config.toml",
         "[log]\nlevel = 'debug'\nformat = 'json'\n[limits]\nbody = 50\nconnections = 7\n\
-         [guard]\nallowed_hosts = ['box.lan']\n",
+         [guard]\nallowed_hosts = ['box.lan']\n[hooks]\ntimeout = '7s'\n[status_line]\nmode = 'response'\n",
     );
     signal(pid, "HUP");
     until("the reload", || home.log().contains("reloaded")).await;
     let log = home.log();
-    assert!(log.contains("limits.connections, log.format"), "{log}");
+    assert!(
+        log.contains("limits.connections, log.format, hooks, status_line"),
+        "{log}"
+    );
     assert_eq!(status(&mut kept).await, 413);
     let (head, _) =
         crate::support::peer::ask(address, "GET /v1/models HTTP/1.1\r\nhost: box.lan\r\n\r\n")

@@ -47,6 +47,15 @@ impl Reload {
             ("log.rotate", old.rotate != new.rotate),
             ("log.keep", old.keep != new.keep),
             ("otlp", now.settings.otlp != loaded.settings.otlp),
+            ("hooks", now.settings.hooks != loaded.settings.hooks),
+            (
+                "status_line",
+                now.settings.status_line != loaded.settings.status_line,
+            ),
+            (
+                "commands",
+                now.settings.commands != loaded.settings.commands,
+            ),
         ] {
             if differs {
                 waiting.push(key);

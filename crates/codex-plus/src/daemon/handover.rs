@@ -31,6 +31,7 @@ use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::lock::Lock;
+use super::short::Short;
 use super::state::StateDir;
 
 const TAKE_OVER: &str = "take over 1";
@@ -98,7 +99,8 @@ impl Leash {
 
 /// Asks the daemon of this state folder for its place.
 pub(crate) async fn take(state: &StateDir) -> io::Result<Taken> {
-    let stream = UnixStream::connect(state.control_socket()).await?;
+    let door = Short::to(&state.control_socket())?;
+    let stream = UnixStream::connect(door.path()).await?;
     only_ours(&stream)?;
     say(&stream, TAKE_OVER, &[]).await?;
     let answer = tokio::time::timeout(PROMPT, hear(&stream)).await??;
@@ -129,8 +131,7 @@ impl Door {
     /// Opens the door of the daemon that holds `lock` and serves `socket`.
     ///
     /// # Errors
-    /// When the socket cannot be made: its path may be too long for the system. The lock comes
-    /// back, to be held all the same.
+    /// When the socket cannot be made. The lock comes back, to be held all the same.
     pub(crate) fn open(
         state: &StateDir,
         listen: SocketAddr,
@@ -216,7 +217,7 @@ fn listen_privately(state: &StateDir) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(&path)?;
+    let listener = UnixListener::bind(Short::to(&path)?.path())?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }

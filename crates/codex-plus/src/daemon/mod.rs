@@ -6,6 +6,7 @@ mod instance;
 mod lock;
 mod port;
 mod probe;
+mod short;
 mod spawn;
 mod state;
 mod stop;

@@ -72,6 +72,18 @@ impl StateDir {
                 "the state folder {shown} belongs to another user; choose another with --state-dir"
             );
         }
+        // Whoever made a link can have it lead elsewhere tomorrow.
+        let link = self.folder.symlink_metadata()?;
+        if link.is_symlink() && link.uid() != me.as_raw() && link.uid() != 0 {
+            bail!(
+                "the state folder {shown} is a link of another user's; choose another with --state-dir"
+            );
+        }
+        if self.chosen && meta.mode() & 0o002 != 0 {
+            bail!(
+                "everybody on this machine may write to the state folder {shown}; run `chmod o-w {shown}`, or choose another with --state-dir"
+            );
+        }
         if !made.is_empty() {
             let text = serde_json::to_string_pretty(&made)?;
             // Only `uninstall` misses it: it would leave an empty folder.

@@ -89,6 +89,10 @@ fn read(path: &Path, limit: usize) -> Option<(String, bool)> {
         .custom_flags(flags.bits().cast_signed())
         .open(path)
         .ok()?;
+    // It may have become something else since it was looked at.
+    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return None;
+    }
     let mut content = Vec::new();
     file.take(limit as u64 + 1).read_to_end(&mut content).ok()?;
     let cut = content.len() > limit;

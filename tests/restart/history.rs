@@ -1,0 +1,50 @@
+//! What a new process does not know of conversations that the old one carried.
+
+use codex_plus_stand_in::{Config, StandIn};
+use serde_json::{Value, json};
+
+use crate::support::home::Home;
+use crate::support::peer::{ask, post};
+
+const HOOKS: &str = r#"{"hooks": {"UserPromptSubmit": [{"hooks": [{"type": "command", "command": "echo context-of-$(cat \"$HOME/../number\")"}]}]}}"#;
+
+fn prompt(id: &str) -> Value {
+    json!({"type": "message", "role": "user", "id": id,
+        "content": [{"type": "input_text", "text": "hello"}]})
+}
+
+/// Prompts that were met are forgotten with the process that met them; what was done to them is
+/// not. So one that is sent again reads as it did, and nothing the provider has cached changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_sent_again_after_a_restart_reads_as_it_did() {
+    let provider = StandIn::start(Config::default()).await.unwrap();
+    let home = Home::new();
+    home.write("home/.codexplus/settings.json", HOOKS);
+    home.write("number", "1");
+    home.ok(&["start", "--upstream", &provider.base_url()]);
+    let address = home.listen.parse().unwrap();
+    let send = async |items: &[Value]| {
+        let body = json!({"model": "m", "input": items}).to_string();
+        let (head, _) = ask(address, post("/v1/responses", "", body.as_bytes())).await;
+        assert_eq!(head.status(), 200);
+        let sent = provider.received().pop().unwrap().json.unwrap();
+        sent["input"].as_array().unwrap().clone()
+    };
+    let first = send(&[prompt("p1")]).await;
+    assert!(
+        json!(first).to_string().contains("context-of-1"),
+        "{first:?}"
+    );
+    for number in ["2", "3"] {
+        home.write("number", number);
+        home.ok(&["restart"]);
+        assert_eq!(send(&[prompt("p1")]).await, first, "{}", home.log());
+    }
+    let later = send(&[prompt("p1"), prompt("p2")]).await;
+    assert_eq!(later[..first.len()], first[..]);
+    assert!(
+        json!(later).to_string().contains("context-of-3"),
+        "{later:?}"
+    );
+    home.ok(&["stop"]);
+}

@@ -123,6 +123,7 @@ fn two_starts_at_once_give_one_daemon() {
     let count = |text: &str| said.iter().filter(|said| said.out.contains(text)).count();
     assert_eq!(count("codex-plus is running on"), 1, "{said:?}");
     assert_eq!(count("already running"), 3, "{said:?}");
+    home.ok(&["stop"]);
     assert_eq!(home.log().matches("listening").count(), 1);
 }
 

@@ -64,7 +64,8 @@ fn flags_win_over_variables_over_project_over_user_file() {
     command.env("CODEX_PLUS_UPSTREAM", "http://127.0.0.1:9/variable");
     let said = Said::from(command.output().unwrap());
     assert!(said.out.contains("http://127.0.0.1:9/flag"), "{said:?}");
-    // The user file's log format is in force too.
+    // The user file's log format is in force too. A stop writes what is left of the log.
+    home.ok(&["stop"]);
     let log = home.log();
     let line: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     assert_eq!(line["name"], "codex-plus");
@@ -92,6 +93,7 @@ fn a_repository_cannot_send_the_traffic_elsewhere() {
             .contains("`upstream`")
     );
     assert!(home.ok(&["status"]).out.contains("trusted_projects"));
+    home.ok(&["stop"]);
     assert!(home.log().contains("was ignored"));
     // Until the user says that this folder may.
     let folder = home.path("work");
@@ -99,11 +101,7 @@ fn a_repository_cannot_send_the_traffic_elsewhere() {
         USER,
         &format!("trusted_projects = [{:?}]\n", folder.to_str().unwrap()),
     );
-    assert!(
-        home.ok(&["restart"])
-            .out
-            .contains("https://evil.example/v1")
-    );
+    assert!(home.ok(&["start"]).out.contains("https://evil.example/v1"));
 }
 
 #[test]
@@ -122,6 +120,7 @@ fn the_token_stays_secret() {
         seen.push_str(&said.out);
         seen.push_str(&said.err);
     }
+    home.ok(&["stop"]);
     seen.push_str(&home.log());
     seen.push_str(&std::fs::read_to_string(home.state("proxy.json")).unwrap());
     assert!(seen.contains("********"));

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::hash::Hasher as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -113,10 +113,9 @@ impl Kept {
         all.drain(..all.len().saturating_sub(KEPT));
         fs::create_dir_all(folder)?;
         let file = file(folder, &name);
-        let mut text = serde_json::to_vec_pretty(&all)?;
-        text.push(b'\n');
-        fs::File::create(&file)
-            .and_then(|mut opened| opened.write_all(&text))
+        // A run a line.
+        let lines: Result<Vec<String>, _> = all.iter().map(serde_json::to_string).collect();
+        fs::write(&file, format!("[\n{}\n]\n", lines?.join(",\n")))
             .with_context(|| format!("cannot write {}", file.display()))
     }
 

@@ -75,12 +75,14 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        done = run(arguments) => done,
-        // Leaving this way ends what was started.
-        _ = tokio::signal::ctrl_c() => anyhow::bail!("ended by Ctrl-C"),
-        _ = terminate.recv() => anyhow::bail!("ended by SIGTERM"),
-    }
+    // Leaving on a signal ends what was started, as any other way does.
+    let code = tokio::select! {
+        done = run(arguments) => return done,
+        _ = tokio::signal::ctrl_c() => 130,
+        _ = terminate.recv() => 143,
+    };
+    say!("ended; the rows that were done are kept");
+    Ok(ExitCode::from(code))
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {

@@ -112,12 +112,14 @@ fn plan() -> Plan {
     }
 }
 
-/// Runs a command whose proxy gives large buffers back to the system as soon as it frees them. By
-/// itself glibc comes to keep one or the other of ten megabytes, depending on what else is busy at
-/// the moment, and that would hide what is lost.
+/// Runs a command whose proxy gives memory back to the system as soon as it frees it, with either
+/// allocator. By themselves they keep some of what large payloads took, depending on what else is
+/// busy at the moment, and that would hide what is lost.
 fn command(home: &Home, arguments: &[&str]) {
     let mut command = home.codex_plus();
-    command.env("MALLOC_MMAP_THRESHOLD_", "524288");
+    command
+        .env("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
+        .env("MALLOC_MMAP_THRESHOLD_", "524288");
     let output = command.args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {output:?}");
 }

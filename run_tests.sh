@@ -17,7 +17,7 @@ Usage: ./run_tests.sh [all | unit | e2e | python | soak | install | fuzz SECONDS
   fuzz     the fuzz targets, for SECONDS each with new cases; without SECONDS the fixed ones
   NAME...  suites of tests/ by name, such as: ./run_tests.sh codex_cli sdk
 
-What is missing is installed: the C compiler, curl, Python, Node, lsof and libfaketime from the system's packages,
+What is missing is installed: the C compiler, make, curl, Python, Node, lsof and libfaketime from the system's packages,
 the Codex CLI and the OpenAI SDKs (pinned in tests/tools) into target/test-tools.
 The suite `seed` runs docs/performance_test.md as it is written, and needs port 10000 free.
 The last line is `N passed, N failed`; the exit code is 0 when all passed, 1 when not, 2 for wrong use.
@@ -64,6 +64,8 @@ node_is_usable() {
 # Prints what is missing, as Debian's package names.
 missing_packages() {
   has cc || has gcc || has clang || printf 'build-essential '
+  # The allocator is built with it.
+  has make || printf 'make '
   has curl || printf 'curl ca-certificates '
   has git || printf 'git '
   has lsof || printf 'lsof '

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tower_service::Service;
 
 use super::dial::{BoxError, Dialer, Within};
-use super::patient::Patient;
+use super::patient::{Answered, Patient};
 use super::{IDLE_CONNECTIONS, IDLE_FOR};
 use crate::body::{Arriving, Bell, Carrier, OutBody};
 use crate::workers;
@@ -70,6 +70,7 @@ struct Lent {
     upstream: Authority,
     sender: SendRequest<OutBody>,
     connection: Connection<TokioIo<Patient>, OutBody>,
+    answered: Answered,
     open: bool,
     since: Instant,
     bell: Arc<Bell>,
@@ -119,6 +120,7 @@ impl Kept {
     ) -> Result<Box<Lent>, Failure> {
         let stream = self.dialer.clone().call(target.clone()).await;
         let stream = stream.map_err(|error| Failure::of(error, true))?;
+        let answered = stream.inner().answered();
         let shaken = http1::Builder::new().handshake(stream).await;
         let (sender, connection) = shaken.map_err(|error| Failure::of(error, false))?;
         Ok(Box::new(Lent {
@@ -126,6 +128,7 @@ impl Kept {
             upstream,
             sender,
             connection,
+            answered,
             open: true,
             since: Instant::now(),
             bell: Arc::default(),
@@ -242,6 +245,7 @@ impl Carrier for Lent {
         } else if let Ok(runtime) = Handle::try_current() {
             // The answer came before the end of the request, the rest of which is still owed. Not
             // for ever: an upstream that takes no more of it would hold the client as well.
+            self.answered.set(true);
             runtime.spawn(tokio::time::timeout(IDLE_FOR, async move {
                 let ready = poll_fn(|cx| {
                     if !self.advance(cx) {
@@ -250,6 +254,7 @@ impl Carrier for Lent {
                     self.sender.poll_ready(cx).map(|ready| ready.is_ok())
                 });
                 if ready.await {
+                    self.answered.set(false);
                     home.put(self);
                 }
             }));

@@ -8,6 +8,8 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -19,6 +21,21 @@ use tokio::net::TcpStream;
 pub(crate) struct Patient {
     stream: TcpStream,
     state: State,
+    answered: Answered,
+}
+
+/// Whether the answer is over: a write that breaks then is told like any other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answered(Arc<AtomicBool>);
+
+impl Answered {
+    pub(super) fn set(&self, is: bool) {
+        self.0.store(is, Ordering::Relaxed);
+    }
+
+    fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +55,16 @@ impl Patient {
         } else {
             State::Plain
         };
-        Self { stream, state }
+        Self {
+            stream,
+            state,
+            answered: Answered::default(),
+        }
+    }
+
+    /// To be told when the answer is over.
+    pub(super) fn answered(&self) -> Answered {
+        self.answered.clone()
     }
 
     /// What a write comes to; a broken one waits, for the reading end will say so.
@@ -47,11 +73,18 @@ impl Patient {
         write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if self.state == State::Broken {
-            return Poll::Pending;
+            return if self.answered.is() {
+                Poll::Ready(Err(ErrorKind::BrokenPipe.into()))
+            } else {
+                Poll::Pending
+            };
         }
         match write(Pin::new(&mut self.stream)) {
             Poll::Ready(Err(error)) if self.state == State::Whole && is_break(error.kind()) => {
                 self.state = State::Broken;
+                if self.answered.is() {
+                    return Poll::Ready(Err(error));
+                }
                 Poll::Pending
             }
             written => written,

@@ -19,14 +19,21 @@ use super::worker::{Seat, Worker};
 
 /// Calls that take long are spread over so many workers even where one could carry them all.
 const SPREAD: usize = 4;
-/// A call that was moved once, from behind one that blocked its worker, shares the next worker with
-/// no more than so many; one that was moved twice has it for itself.
-const SHARE: usize = 4;
 /// Hooks known to block; with more all are forgotten.
 pub(super) const MOST_BLOCKING: usize = 256;
 
 /// Hooks, by hash, that were seen to block their worker.
 pub(super) type Blocking = Arc<Mutex<HashSet<[u8; 32]>>>;
+
+/// What a call may share with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    Shared,
+    /// Its hook was seen to block: a worker that has nothing to do, where there is one.
+    ApartIfAny,
+    /// It was moved twice, from behind calls that blocked their workers: a worker for itself.
+    Apart,
+}
 
 /// After an interpreter could not be started, calls fail at once for so long.
 const START_PAUSE: Duration = Duration::from_secs(1);
@@ -156,8 +163,8 @@ impl PythonPool {
         let (mut retried, mut moved) = (false, 0);
         loop {
             let began = Instant::now();
-            let seats = self.seats(hook, moved);
-            let Ok(seat) = timeout(left, self.choose(seats)).await else {
+            let choosing = self.choose(self.sharing(hook, moved));
+            let Ok(seat) = timeout(left, choosing).await else {
                 return Err(late(None));
             };
             let seat = seat?;
@@ -210,24 +217,22 @@ impl PythonPool {
         self.changed.notify_waiters();
     }
 
-    /// How many of a worker's seats a call takes: one, or more when it must not share them.
-    fn seats(&self, hook: &PythonHook, moved: usize) -> usize {
-        let all = self.config.max_in_flight.max(1);
+    /// What a call may share.
+    fn sharing(&self, hook: &PythonHook, moved: usize) -> Sharing {
         match moved {
-            _ if lock(&self.blocking).contains(&hook.hash) => all,
-            0 => 1,
-            1 => all.div_ceil(SHARE),
-            _ => all,
+            0 | 1 if lock(&self.blocking).contains(&hook.hash) => Sharing::ApartIfAny,
+            0 | 1 => Sharing::Shared,
+            _ => Sharing::Apart,
         }
     }
 
     /// The worker for the next call; waits while all are full and no more may be started.
-    async fn choose(&self, seats: usize) -> Result<Seat, PythonError> {
+    async fn choose(&self, sharing: Sharing) -> Result<Seat, PythonError> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some(seat) = self.try_choose(seats)? {
+            if let Some(seat) = self.try_choose(sharing)? {
                 return Ok(seat);
             }
             // A pong frees a worker without a word to us, so look again soon as well.
@@ -235,7 +240,7 @@ impl PythonPool {
         }
     }
 
-    fn try_choose(&self, seats: usize) -> Result<Option<Seat>, PythonError> {
+    fn try_choose(&self, sharing: Sharing) -> Result<Option<Seat>, PythonError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(PythonError::Closed);
         }
@@ -243,13 +248,17 @@ impl PythonPool {
         let mut workers = lock(&self.workers);
         workers.list.retain(|worker| worker.is_usable());
         let may_start = workers.list.len() < self.config.max_workers.max(1);
-        let with_room = |seats: usize| {
+        let with_room = |seats: usize, may_wait: bool| {
             let open = workers.list.iter().filter(|worker| !worker.is_blocked());
-            let fits = open.filter(|worker| worker.taken() + seats <= all);
+            let fits =
+                open.filter(|worker| worker.taken() + seats <= all && (may_wait || worker.is_up()));
             fits.min_by_key(|worker| worker.taken()).map(Arc::clone)
         };
+        let seats = if sharing == Sharing::Apart { all } else { 1 };
+        // To be moved costs less than to wait until an interpreter has come up.
+        let chosen = with_room(seats, false).or_else(|| with_room(seats, true));
         // Where no more may be started a call shares a worker that it should have had for itself.
-        let chosen = with_room(seats).or_else(|| if may_start { None } else { with_room(1) });
+        let chosen = chosen.or_else(|| if may_start { None } else { with_room(1, true) });
         let Some(chosen) = chosen else {
             if !may_start {
                 return Ok(None);
@@ -258,11 +267,14 @@ impl PythonPool {
             return Ok(Some(Seat::take(fresh, seats)));
         };
         let oldest = chosen.link.load().1;
-        if workers.list.len() < SPREAD
-            && may_start
-            && oldest.is_some_and(|since| since.elapsed() >= self.config.blocked_after)
+        let is_long = oldest.is_some_and(|since| since.elapsed() >= self.config.blocked_after);
+        let is_crowded = sharing == Sharing::ApartIfAny && chosen.taken() > 0;
+        if may_start
+            && ((is_long && workers.list.len() < SPREAD) || is_crowded)
+            && workers.list.iter().all(|worker| worker.is_up())
         {
-            // All are at work for long: one more, for the calls to come. This one has its place.
+            // All are at work for long, or soon may be: one more, for the calls to come. This one
+            // has its place.
             let _ = self.start(&mut workers);
         }
         Ok(Some(Seat::take(chosen, seats)))

@@ -97,6 +97,11 @@ impl Worker {
             && matches!(*self.link.stage.borrow(), Stage::Starting | Stage::Ready)
     }
 
+    /// Whether it has come up: a call given to it begins at once.
+    pub(super) fn is_up(&self) -> bool {
+        *self.link.stage.borrow() == Stage::Ready
+    }
+
     /// Seats that calls have taken, those that still wait for it to come up too.
     pub(super) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)

@@ -176,10 +176,12 @@ impl Commands {
             text.push_str(&last);
             said.push_str(&last);
         }
-        let (folder, limit) = (project.to_owned(), self.config.reference.get());
-        let attached =
-            tokio::task::spawn_blocking(move || references::attachments(&said, &folder, limit));
-        text.push_str(&attached.await.unwrap_or_default());
+        if said.contains('@') {
+            let (folder, limit) = (project.to_owned(), self.config.reference.get());
+            let attached =
+                tokio::task::spawn_blocking(move || references::attachments(&said, &folder, limit));
+            text.push_str(&attached.await.unwrap_or_default());
+        }
         let limit = self.config.prompt.get();
         if text.len() > limit {
             return Err(CommandError::PromptTooLarge {

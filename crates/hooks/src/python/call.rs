@@ -1,9 +1,10 @@
 //! What a call of a hook's method is made of, and what comes of it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::edit::Edit;
@@ -49,43 +50,59 @@ const MASK: &str = "***";
 
 impl RequestMeta {
     /// The request as this hook may see it.
-    pub(super) fn seen_by(&self, metadata: &Metadata) -> Value {
-        let headers: Vec<(&str, &str)> = self
-            .headers
-            .iter()
-            .map(|(name, value)| {
-                let hidden = is_secret(name) && !metadata.asks_for_header(name);
-                (name.as_str(), if hidden { MASK } else { value.as_str() })
-            })
-            .collect();
-        let mut seen = serde_json::json!({
-            "method": self.method, "path": self.path, "headers": headers,
-        });
-        for (key, map) in [("state", &self.state), ("meta", &self.meta)] {
-            if !map.is_empty() {
-                seen[key] = Value::Object(map.clone());
-            }
+    pub(super) fn seen_by<'a>(&'a self, metadata: &'a Metadata) -> Seen<'a> {
+        Seen {
+            method: &self.method,
+            path: &self.path,
+            headers: SeenHeaders(&self.headers, metadata),
+            state: &self.state,
+            meta: &self.meta,
         }
-        seen
+    }
+}
+
+/// A request as a hook may see it. Written as it is, for every call has one.
+#[derive(Serialize)]
+pub(super) struct Seen<'a> {
+    method: &'a str,
+    path: &'a str,
+    headers: SeenHeaders<'a>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    state: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    meta: &'a Map<String, Value>,
+}
+
+struct SeenHeaders<'a>(&'a [(String, String)], &'a Metadata);
+
+impl Serialize for SeenHeaders<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(headers, metadata) = self;
+        serializer.collect_seq(headers.iter().map(|(name, value)| {
+            let hidden = is_secret(name) && !metadata.asks_for_header(name);
+            (name, if hidden { MASK } else { value.as_str() })
+        }))
     }
 }
 
 /// Whether a header carries a secret: the usual names, and those that say so themselves.
 fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    matches!(
-        name.as_str(),
-        "cookie" | "set-cookie" | "chatgpt-account-id"
-    ) || [
-        "authorization",
-        "api-key",
-        "apikey",
-        "token",
-        "secret",
-        "password",
-    ]
-    .iter()
-    .any(|part| name.contains(part))
+    let name = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    };
+    matches!(&*name, "cookie" | "set-cookie" | "chatgpt-account-id")
+        || [
+            "authorization",
+            "api-key",
+            "apikey",
+            "token",
+            "secret",
+            "password",
+        ]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 /// One call.

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use serde::Serialize;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::call::Call;
+use super::call::{Call, Method, Seen};
 use super::frame::{self, Kind};
 use super::hook::PythonHook;
 use super::lock;
@@ -31,6 +32,18 @@ pub(super) enum Answer {
     Moved,
     /// The worker ended; `alone` when no other call was in flight, which makes this one the cause.
     Lost { why: String, alone: bool },
+}
+
+/// The head of a call's frame.
+#[derive(Serialize)]
+struct CallHead<'a> {
+    hook: u32,
+    method: Method,
+    request: Seen<'a>,
+    /// Behind another call it may come to wait, and then be wanted back: the worker is to say when
+    /// it begins.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shared: bool,
 }
 
 #[derive(Debug)]
@@ -144,25 +157,18 @@ impl Link {
             Some((hash, number)) if *hash == hook.hash => *number,
             _ => self.load_hook(&mut state, hook),
         };
-        let mut head = json!({
-            "hook": number,
-            "method": call.method,
-            "request": call.request.seen_by(&hook.metadata),
-        });
-        // Behind another call it may come to wait, and then be wanted back: the worker is to say
-        // when it begins.
         let is_alone = state.pending.is_empty() && state.abandoned.is_empty();
-        if !is_alone {
-            head["shared"] = true.into();
-        }
+        let head = CallHead {
+            hook: number,
+            method: call.method,
+            request: call.request.seen_by(&hook.metadata),
+            shared: !is_alone,
+        };
+        // Strings and numbers under names that are strings can always be written.
+        let head = serde_json::to_vec(&head).unwrap_or_default();
         state.calls += 1;
         let id = state.calls;
-        let head = frame::encode_split(
-            Kind::Call,
-            id,
-            head.to_string().as_bytes(),
-            call.payload.len(),
-        );
+        let head = frame::encode_split(Kind::Call, id, &head, call.payload.len());
         self.out.send(head.freeze(), call.payload.clone());
         if is_alone {
             self.begun.notify_one();

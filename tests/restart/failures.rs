@@ -45,6 +45,7 @@ async fn a_new_process_that_cannot_start_leaves_the_old_one_serving() {
     // It still can hand over.
     home.ok(&["restart"]);
     assert_ne!(home.pid(), old);
+    stream.ticks_on().await;
     end.send_replace(true);
     assert!(stream.end().await > 0);
 }
@@ -64,6 +65,7 @@ async fn after_kill_9_start_works_at_once() {
     home.ok(&["start", "--upstream", &format!("http://{upstream}/v1")]);
     assert_eq!(get(address, "/health").await.0.status(), 200);
     assert_ne!(home.pid(), killed);
+    stream.ticks_on().await;
     end.send_replace(true);
     assert!(stream.end().await > 0);
     until("the end of the first", || !is_alive(oldest)).await;

@@ -113,6 +113,7 @@ async fn a_rebuilt_program_takes_over() {
     assert!(again.arg("restart").output().unwrap().status.success());
     assert_ne!(home.pid(), old);
     assert_eq!(home.status()["upstream"], flag);
+    stream.ticks_on().await;
     end.send_replace(true);
     assert!(stream.end().await > 0);
     until("the old one's end", || !is_alive(old)).await;
@@ -178,6 +179,7 @@ async fn a_state_folder_may_have_a_long_path() {
     let address = home.listen.parse().unwrap();
     let stream = Stream::sse(address).await;
     home.ok(&["restart", "--state-dir", state]);
+    stream.ticks_on().await;
     end.send_replace(true);
     assert!(stream.end().await > 0, "the restart cut a stream");
     home.ok(&["stop", "--state-dir", state]);

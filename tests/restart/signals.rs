@@ -109,6 +109,7 @@ async fn sighup_reloads_what_can_be_swapped() {
     signal(pid, "HUP");
     until("the refusal", || home.log().contains("not reloaded")).await;
     assert_eq!(status(&mut Peer::connect(address).await).await, 413);
+    stream.ticks_on().await;
     end.send_replace(true);
     assert!(stream.end().await > 0);
     assert_eq!(home.pid(), pid);

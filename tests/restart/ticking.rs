@@ -135,6 +135,15 @@ impl Stream {
         self.seen.load(Ordering::Relaxed)
     }
 
+    /// Waits for one more tick.
+    pub(crate) async fn ticks_on(&self) {
+        let before = self.ticks();
+        until("another tick", || {
+            self.ticks() > before || self.reading.is_finished()
+        })
+        .await;
+    }
+
     /// Its number of ticks, once it has ended as it should.
     pub(crate) async fn end(self) -> usize {
         within(self.reading).await.unwrap()

@@ -5,7 +5,9 @@
 )]
 
 use std::hint::black_box;
+use std::ops::Range;
 
+use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
 use codex_plus_bench::conversation::{METADATA, conversation};
 use codex_plus_bench::event;
@@ -86,14 +88,18 @@ fn scan(size: usize) -> anyhow::Result<Step> {
     }))
 }
 
-/// An edit of the newest prompt, from a body that was read to the pieces that go on.
-fn splice(size: usize) -> anyhow::Result<Step> {
+/// A conversation that was read, and where its newest prompt stands.
+fn with_prompt(size: usize) -> anyhow::Result<(RequestBody, Range<usize>)> {
     let read = RequestBody::parse(conversation(size, "Say hello.", "/work").into())?;
     let items = read.items();
     let prompt = items.last().and_then(|item| item.text_parts().pop());
-    let Some(span) = prompt.map(|part| part.span) else {
-        anyhow::bail!("the conversation has no prompt");
-    };
+    let span = prompt.map(|part| part.span);
+    Ok((read, span.context("the conversation has no prompt")?))
+}
+
+/// An edit of the newest prompt, from a body that was read to the pieces that go on.
+fn splice(size: usize) -> anyhow::Result<Step> {
+    let (read, span) = with_prompt(size)?;
     Ok(Box::new(move || {
         let mut body = read.clone();
         body.set_text(span.clone(), black_box("Say hello, and \"goodbye\"."))?;
@@ -104,12 +110,7 @@ fn splice(size: usize) -> anyhow::Result<Step> {
 
 /// The same edit, when another filter reads the body after it.
 fn edit(size: usize) -> anyhow::Result<Step> {
-    let read = RequestBody::parse(conversation(size, "Say hello.", "/work").into())?;
-    let items = read.items();
-    let prompt = items.last().and_then(|item| item.text_parts().pop());
-    let Some(span) = prompt.map(|part| part.span) else {
-        anyhow::bail!("the conversation has no prompt");
-    };
+    let (read, span) = with_prompt(size)?;
     Ok(Box::new(move || {
         let mut body = read.clone();
         body.set_text(span.clone(), black_box("Say hello, and \"goodbye\"."))?;

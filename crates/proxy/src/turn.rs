@@ -12,8 +12,9 @@ use http::request::Parts;
 
 use crate::headers::{METADATA_HEADER, SUBAGENT_HEADER};
 
-/// Prompts remembered; the oldest are forgotten first. Eight bytes each, twice.
-const MEMORY: usize = 65_536;
+/// Prompts remembered; the oldest are forgotten first. More than a developer writes in days, and
+/// little enough that the memory of a proxy does not seem to grow while they fill up.
+const MEMORY: usize = 16_384;
 
 /// What a request's head says about the turn.
 #[derive(Default)]

@@ -26,6 +26,7 @@ PONG = 22
 FRAME = struct.Struct(">BQI")
 LENGTH = struct.Struct(">I")
 
+
 class FrameError(Exception):
     """The peer does not speak this protocol, or sent more than the limit."""
 
@@ -98,12 +99,3 @@ class Decoder:
             self._start = start + length
             self._wanted = FRAME.size
             yield kind, call, self._view[start : start + length]
-
-    def feed(self, data: bytes) -> Iterator[Tuple[int, int, memoryview]]:
-        """The frames that are whole with these bytes."""
-        while data:
-            room = self.room()
-            count = min(len(room), len(data))
-            room[:count] = data[:count]
-            data = data[count:]
-            yield from self.filled(count)

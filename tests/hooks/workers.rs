@@ -105,7 +105,8 @@ async fn a_worker_gone_at_any_stage_holds_up_one_call_at_most() {
                 assert!(stage.proxy.log().contains("test"), "{what}");
             }
             edited_again(&stage, &what).await;
-            settled(&stage, &what, 1).await;
+            // While one is stopped, another may have been started for its call; it rests later.
+            settled(&stage, &what, usize::from(way == "stopped") + 1).await;
         }
     }
 }

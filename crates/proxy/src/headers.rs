@@ -32,6 +32,20 @@ pub(crate) fn size(head: &Parts) -> usize {
     })
 }
 
+/// Gives a head that is kept for long bytes of its own: as it was read it is a part of the
+/// connection's whole buffer, and holds that.
+pub(crate) fn settle(head: &mut Parts) {
+    for value in head.headers.values_mut() {
+        if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
+            own.set_sensitive(value.is_sensitive());
+            *value = own;
+        }
+    }
+    if let Ok(own) = head.uri.to_string().parse() {
+        head.uri = own;
+    }
+}
+
 /// What a request carries on to the upstream. `Host` is left to the client stack, which writes
 /// the upstream's as its last header, just as Codex's own stack does without a proxy.
 pub(crate) fn request(from: HeaderMap) -> HeaderMap {
@@ -136,6 +150,8 @@ fn is_hop_by_hop(name: &HeaderName, value: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -151,6 +167,22 @@ mod tests {
 
     fn names(map: &HeaderMap) -> Vec<&str> {
         map.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_head_that_is_kept_lets_go_of_what_it_was_read_from() {
+        let read = Bytes::from(b"/v1/responses?a=b Bearer caf\xe9".to_vec());
+        let mut head = http::Request::new(()).into_parts().0;
+        head.uri = http::Uri::from_maybe_shared(read.slice(..17)).unwrap();
+        let mut value = HeaderValue::from_maybe_shared(read.slice(18..)).unwrap();
+        value.set_sensitive(true);
+        head.headers.insert(header::AUTHORIZATION, value);
+        let before = head.clone();
+        settle(&mut head);
+        assert_eq!((&head.uri, &head.headers), (&before.uri, &before.headers));
+        assert!(head.headers[header::AUTHORIZATION].is_sensitive());
+        drop(before);
+        assert!(read.is_unique());
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod observe;
 mod phase;
 mod protocol;
 mod reply;
+mod scratch;
 mod status_page;
 mod thread;
 mod timing;

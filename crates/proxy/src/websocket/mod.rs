@@ -72,11 +72,9 @@ pub(crate) async fn carry(
     answers::tell_timings(answer.headers_mut(), &mut exchange);
     let upstream = hyper::upgrade::on(response);
     exchange.is_connection();
+    headers::settle(&mut head);
     let relay = Relay::new(Link::new(Arc::clone(line), plan, head, exchange));
-    tokio::spawn(async move {
-        relay.run(client, upstream).await;
-        drop(place);
-    });
+    tokio::spawn(relay.run(client, upstream, place));
     answer
 }
 

@@ -1,7 +1,9 @@
 //! The two directions of a relayed connection: carried as they come, or message by message when
 //! a filter is interested.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +12,7 @@ use codex_plus_wire::frame::{FrameError, Message, MessageAssembler, Opcode};
 use codex_plus_wire::request::RequestBody;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, ReadHalf};
+use tokio::io::ReadHalf;
 
 use super::link::{Link, is_request};
 use super::side::{PING_PAYLOAD, Side, Unwritable};
@@ -18,10 +20,7 @@ use super::split::{Piece, Splitter};
 use crate::inspect::{Reviewed, review};
 use crate::joint::Joined;
 use crate::listeners::{Event, EventVerdict, STILL_HERE};
-
-/// Room for reading: little while a connection is quiet, more when it is busy.
-const QUIET_READ: usize = 4 << 10;
-const BUSY_READ: usize = 64 << 10;
+use crate::scratch;
 
 /// Why a direction ended without an error of the socket.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +42,11 @@ fn hint(error: FrameError) -> &'static str {
     }
 }
 
-/// Reads from one side, with the room that its traffic needs.
+/// Reads from one side; holds nothing while it waits.
 pub(super) struct Source<'a> {
     io: ReadHalf<TokioIo<Upgraded>>,
     side: &'a Side,
     buffer: BytesMut,
-    room: usize,
 }
 
 impl<'a> Source<'a> {
@@ -57,20 +55,14 @@ impl<'a> Source<'a> {
             io,
             side,
             buffer: BytesMut::new(),
-            room: QUIET_READ,
         }
     }
 
     /// Reads on; false at the end of the stream.
     async fn read(&mut self) -> io::Result<bool> {
         self.side.hear(true);
-        self.buffer.reserve(self.room);
-        let count = self.io.read_buf(&mut self.buffer).await?;
-        self.room = if count >= self.room {
-            BUSY_READ
-        } else {
-            QUIET_READ
-        };
+        let (io, buffer) = (&mut self.io, &mut self.buffer);
+        let count = poll_fn(|cx| scratch::poll_read(Pin::new(&mut *io), cx, buffer)).await?;
         if count > 0 {
             self.side.hear(false);
         }

@@ -1,5 +1,6 @@
 //! What stands between the two halves of a WebSocket connection, from handshake to end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use codex_plus_wire::event::EventKind;
@@ -11,6 +12,7 @@ use super::link::Link;
 use super::live::Tap;
 use super::pump::{self, PumpError, Source};
 use super::side::{Side, Unwritable};
+use crate::line::Place;
 use crate::observe::Outcome;
 
 /// A side that let this many pings pass in silence is gone.
@@ -39,18 +41,32 @@ impl Relay {
         Self(link)
     }
 
-    /// Relays until either side ends, falls silent, or the proxy stops.
-    pub(super) async fn run(mut self, client: OnUpgrade, upstream: OnUpgrade) {
-        let (client, upstream) = match tokio::try_join!(client, upstream) {
-            Ok(both) => both,
-            Err(error) => {
-                let reason = format!("the handshake was not completed: {error}");
-                return self.0.connection.end(Outcome::ClientLeft, Some(reason));
+    /// Relays until either side ends, falls silent, or the proxy stops; `place` is the connection's
+    /// until then.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn would keep room for what it is given twice"
+    )]
+    pub(super) fn run(
+        mut self,
+        client: OnUpgrade,
+        upstream: OnUpgrade,
+        place: Option<Arc<Place>>,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            match tokio::try_join!(client, upstream) {
+                Ok((client, upstream)) => {
+                    let (outcome, reason) = self.relay(client, upstream).await;
+                    self.0.live.end_all(outcome, &reason);
+                    self.0.connection.conclude(outcome, Some(reason));
+                }
+                Err(error) => {
+                    let reason = format!("the handshake was not completed: {error}");
+                    self.0.connection.end(Outcome::ClientLeft, Some(reason));
+                }
             }
-        };
-        let (outcome, reason) = self.relay(client, upstream).await;
-        self.0.live.end_all(outcome, &reason);
-        self.0.connection.conclude(outcome, Some(reason));
+            drop(place);
+        }
     }
 
     async fn relay(&self, client: Upgraded, upstream: Upgraded) -> (Outcome, String) {
@@ -68,7 +84,7 @@ impl Relay {
             () = self.outgrown() => End::Outgrown,
         };
         let lingers = matches!(end, End::Upstream(_));
-        let parted = self.part(end, &client, &upstream).await;
+        let parted = Box::pin(self.part(end, &client, &upstream)).await;
         if lingers {
             self.linger(&mut from_client).await;
         }
@@ -92,7 +108,8 @@ impl Relay {
         back: &Side,
     ) -> Result<(), PumpError> {
         if !self.0.plan.is_empty() {
-            return pump::requests(&self.0, from, to, back).await;
+            // In a box: a connection that is only carried has no use for the room it takes.
+            return Box::pin(pump::requests(&self.0, from, to, back)).await;
         }
         let mut tap = self.tap();
         pump::carry(from, to, |piece| {
@@ -112,7 +129,7 @@ impl Relay {
 
     async fn events(&self, from: &mut Source<'_>, to: &Side, back: &Side) -> Result<(), PumpError> {
         if !self.0.plan.is_empty() {
-            return pump::events(&self.0, from, to, back).await;
+            return Box::pin(pump::events(&self.0, from, to, back)).await;
         }
         let mut tap = self.tap();
         pump::carry(from, to, |piece| {

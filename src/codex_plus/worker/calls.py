@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from typing import Any, Callable, Dict, Optional, Tuple, Union
 
+from ..base import Hook
 from ..exchange import Request, Response
 from .diff import NotJson, Snapshot
 from .frames import PATCH, UNCHANGED, VALUE
@@ -18,6 +18,8 @@ except ImportError:
 
 # `json.dumps` would make one for every call.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+_scan = json.JSONDecoder().scan_once
 
 Answer = Tuple[int, bytes, bytes]
 Buffer = Union[bytes, memoryview]
@@ -45,60 +47,122 @@ def loads(payload: Buffer) -> Any:
     json keeps every integer exact; orjson turns those over 64 bits into floats, which would then
     look like an edit. So bodies are read with json, at about the same speed for their long strings.
     """
-    return json.loads(str(payload, "utf-8"))
+    text, value = str(payload, "utf-8"), None
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        end = -1
+    # Space around it is rare: what `json.loads` does to find it costs more than a short text.
+    return value if end == len(text) else json.loads(text)
 
 
-async def run(loaded: Loaded, method: str, given: Dict[str, Any], payload: Buffer) -> Answer:
-    """Call ``method`` of the hook; what it raises passes through."""
-    hook = loaded.hook()
-    request = Request(
-        given.get("method", "POST"),
-        given.get("path", "/"),
-        given.get("headers"),
-        given.get("state"),
-        given.get("meta"),
-    )
-    state = dumps(vars(request.state)) if vars(request.state) else b""
-    found: Any
+class Told(Request):
+    """The request of a call. What it says is read when a hook asks: most look at the body alone."""
+
+    def __init__(self, told: bytes) -> None:
+        self._told: Optional[bytes] = told
+        #: The state as it came, written; once it was read.
+        self._state = b""
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is not there: all that a request has, until it is read.
+        fields = self.__dict__
+        told = fields.get("_told")
+        if told is None:
+            raise AttributeError(f"a request has no {name!r}")
+        fields["_told"] = None
+        given, changed = loads(told), dict(fields)
+        super().__init__(
+            given.get("method", "POST"),
+            given.get("path", "/"),
+            given.get("headers"),
+            given.get("state"),
+            given.get("meta"),
+        )
+        fields["_state"] = _written(self.state)
+        # What the hook set before it read anything stays set.
+        fields.update((key, value) for key, value in changed.items() if key[0] != "_")
+        return getattr(self, name)
+
+    def changed_state(self) -> bytes:
+        """The state, if the hook changed it."""
+        if self._told is not None and "state" not in self.__dict__:
+            return b""
+        after = _written(self.state) or (b"{}" if self._state else b"")
+        return after if after != self._state else b""
+
+
+def _written(state: Any) -> bytes:
+    return dumps(vars(state)) if vars(state) else b""
+
+
+class Begun:
+    """A method that was called; what it returned may have to be awaited."""
+
+    def __init__(self, returned: Any, answer: Callable[[Any], Tuple[int, bytes]], request: Told):
+        self.returned = returned
+        self._answer = answer
+        self._request = request
+
+    def ended(self, value: Any) -> Answer:
+        """What the call comes to, now that the method has returned this value."""
+        kind, rest = self._answer(value)
+        return kind, self._request.changed_state(), rest
+
+
+def _edited(found: Any) -> Tuple[int, bytes]:
+    return (PATCH, dumps(found)) if found else (UNCHANGED, b"")
+
+
+def begin(loaded: Loaded, method: str, told: bytes, payload: Buffer) -> Begun:
+    """Call a method of the hook; what it raises passes through."""
+    hook, request = loaded.hook(), Told(told)
+    given = loads(payload)
     if method == "pre_input":
-        body = Snapshot(loads(payload))
-        answer = await _awaited(hook.pre_input(request, body.value))
-        found = body.edits(body.value if answer is None else answer)
-    elif method == "post_output":
-        whole = Snapshot(loads(payload))
-        given_answer = whole.value
-        response = Response(
-            given_answer["status_code"], given_answer["headers"], given_answer["body"], request
+        body = Snapshot(given)
+
+        def answer(value: Any) -> Tuple[int, bytes]:
+            return _edited(body.edits(body.value if value is None else value))
+
+        return Begun(hook.pre_input(request, given), answer, request)
+    if method == "post_output":
+        return _post_output(hook, request, given)
+    if method == "pre_tool_use":
+        args = Snapshot(given["tool_args"])
+
+        def answer(value: Any) -> Tuple[int, bytes]:
+            return _edited(args.edits(args.value if value is None else value))
+
+        return Begun(hook.pre_tool_use(request, given["tool_name"], args.value), answer, request)
+    if method == "post_tool_use":
+        output = Snapshot(given["tool_output"])
+
+        def answer(value: Any) -> Tuple[int, bytes]:
+            return _edited(output.edits(output.value if value is None else value))
+
+        name, used = given["tool_name"], given["tool_args"]
+        return Begun(hook.post_tool_use(request, name, used, output.value), answer, request)
+    if method == "stop":
+        return Begun(
+            hook.stop(request, given),
+            lambda value: (UNCHANGED, b"") if value is None else (VALUE, dumps(value)),
+            request,
         )
-        returned = await _awaited(hook.post_output(response))
-        if returned is not None:
-            response = returned
-        given_answer["status_code"] = response.status_code
-        given_answer["headers"] = _pairs(response.headers)
-        given_answer["body"] = response.body
-        found = whole.edits(given_answer)
-    elif method == "pre_tool_use":
-        tool = loads(payload)
-        args = Snapshot(tool["tool_args"])
-        answer = await _awaited(hook.pre_tool_use(request, tool["tool_name"], args.value))
-        found = args.edits(args.value if answer is None else answer)
-    elif method == "post_tool_use":
-        tool = loads(payload)
-        output = Snapshot(tool["tool_output"])
-        answer = await _awaited(
-            hook.post_tool_use(request, tool["tool_name"], tool["tool_args"], output.value)
-        )
-        found = output.edits(output.value if answer is None else answer)
-    elif method == "stop":
-        returned = await _awaited(hook.stop(request, loads(payload)))
-        found = None if returned is None else returned
-    else:
-        raise ValueError(f"no such method: {method}")
-    after = dumps(vars(request.state)) if vars(request.state) or state else b""
-    changed = after if after != state else b""
-    if method == "stop" and found is not None:
-        return VALUE, changed, dumps(found)
-    return (PATCH, changed, dumps(found)) if found else (UNCHANGED, changed, b"")
+    raise ValueError(f"no such method: {method}")
+
+
+def _post_output(hook: Hook, request: Told, given: Any) -> Begun:
+    whole = Snapshot(given)
+    response = Response(given["status_code"], given["headers"], given["body"], request)
+
+    def answer(returned: Any) -> Tuple[int, bytes]:
+        after = response if returned is None else returned
+        given["status_code"] = after.status_code
+        given["headers"] = _pairs(after.headers)
+        given["body"] = after.body
+        return _edited(whole.edits(given))
+
+    return Begun(hook.post_output(response), answer, request)
 
 
 def _pairs(headers: Any) -> Any:
@@ -106,8 +170,3 @@ def _pairs(headers: Any) -> Any:
     if pairs is not None:
         return pairs()
     return [[str(name), str(value)] for name, value in dict(headers).items()]
-
-
-async def _awaited(result: Any) -> Any:
-    """Methods may also be plain functions."""
-    return await result if inspect.isawaitable(result) else result

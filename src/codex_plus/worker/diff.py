@@ -84,15 +84,24 @@ def _compare(before: Any, after: Any, path: Path, found: List[Edit]) -> None:
 
 
 def _compare_objects(before: Any, after: Any, path: Path, found: List[Edit]) -> None:
-    for key in after:
-        if not isinstance(key, str):
-            raise NotJson(f"{key!r} is no JSON object key at {_shown(path)}: keys are strings")
+    both = 0
     for key, value in before.items():
         if key not in after:
             found.append({"op": "remove", "path": [*path, key]})
+            continue
+        both += 1
+        now = after[key]
+        # Text is told first: it is what most objects are made of, and what most hooks edit.
+        if type(value) is str and type(now) is str:
+            if value != now:
+                found.append({"op": "set", "path": [*path, key], "value": now})
         else:
-            _compare(value, after[key], [*path, key], found)
+            _compare(value, now, [*path, key], found)
+    if both == len(after):
+        return
     for key, value in after.items():
+        if not isinstance(key, str):
+            raise NotJson(f"{key!r} is no JSON object key at {_shown(path)}: keys are strings")
         if key not in before:
             found.append({"op": "set", "path": [*path, key], "value": value})
 
@@ -223,15 +232,15 @@ class _Parts:
             now = list(map(_marshalled, after))
         if before == now:
             return
-        if len(before) == len(now) == 1:
-            _compare(marshal.loads(before[0]), after[0], [*path, 0], found)
-            return
         length = len(before)
         shorter, start, end = min(length, len(now)), 0, 0
         while start < shorter and before[start] == now[start]:
             start += 1
         while end < shorter - start and before[-1 - end] == now[-1 - end]:
             end += 1
+        if start + end + 1 == length == len(now):
+            _compare(marshal.loads(before[start]), after[start], [*path, start], found)
+            return
         # Bytes may differ where the same is meant, so both ends may go further than this.
         old = list(map(marshal.loads, before[start : length - end]))
         new = list(after[start : len(now) - end])

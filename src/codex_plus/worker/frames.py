@@ -11,7 +11,7 @@ from typing import Iterator, Tuple
 
 # From the proxy.
 LOAD = 1  # head: hook, path, name, config; rest: the file's bytes
-CALL = 2  # head: hook, method, request; rest: the payload as JSON
+CALL = 2  # hook (4), method (1), shared (1), length of the request (4); request and payload as JSON
 CANCEL = 3
 PING = 4
 # From the worker.
@@ -23,8 +23,12 @@ ERROR = 20  # JSON: kind, message, traceback, line
 LOG = 21  # JSON: hook, level, logger, message
 PONG = 22
 
+# The methods that a call may be of, by their number.
+METHODS = ("pre_input", "post_output", "pre_tool_use", "post_tool_use", "stop")
+
 FRAME = struct.Struct(">BQI")
 LENGTH = struct.Struct(">I")
+CALLED = struct.Struct(">IBBI")
 
 
 class FrameError(Exception):
@@ -51,6 +55,21 @@ def split(payload: memoryview) -> Tuple[memoryview, memoryview]:
     if start > len(payload):
         raise FrameError("a head longer than its frame")
     return payload[LENGTH.size : start], payload[start:]
+
+
+def called(payload: memoryview) -> Tuple[int, str, bool, bytes, memoryview]:
+    """A call's hook, method, whether it may come to wait, its request, and its payload (which is
+    valid as long as the frame is)."""
+    if len(payload) < CALLED.size:
+        raise FrameError("a call without its head")
+    hook, method, shared, length = CALLED.unpack_from(payload)
+    start = CALLED.size + length
+    if method >= len(METHODS):
+        raise FrameError(f"an unknown method: {method}")
+    if start > len(payload):
+        raise FrameError("a request longer than its frame")
+    request = bytes(payload[CALLED.size : start])
+    return hook, METHODS[method], bool(shared), request, payload[start:]
 
 
 # Room for the usual frame; a socket gives no more than a few of these at once.

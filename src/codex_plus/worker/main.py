@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import inspect
 import json
 import logging
 import os
 import socket
 import sys
 import threading
-from typing import Any, Coroutine, Dict, Optional
+from typing import Any, Dict, Optional
 
 from . import capture, frames
-from .calls import Buffer
-from .calls import run as run_call
+from .calls import Begun, Buffer, begin
 from .diff import NotJson
 from .loading import Loaded, LoadError, describe
 from .monitor import Control, Started, watch
@@ -96,16 +96,15 @@ class Worker(asyncio.BufferedProtocol):
         self._hooks[told["hook"]] = Loaded(path, told["name"], told["config"], bytes(source))
 
     def _call(self, call: int, payload: memoryview) -> None:
-        head, body = frames.split(payload)
-        told = json.loads(str(head, "utf-8"))
-        loaded = self._hooks.get(told["hook"])
-        if loaded is not None and not loaded.may_wait(told["method"]):
+        hook, method, shared, request, body = frames.called(payload)
+        loaded = self._hooks.get(hook)
+        if loaded is not None and not loaded.may_wait(method):
             # It ends at its first step, so it needs no task, which would cost a turn of the loop,
             # and no copy of the body.
-            if not contextvars.copy_context().run(_finish, self._run(call, told, body)):
-                self._cancelled(call)
+            work = contextvars.copy_context().run
+            work(self._run_at_once, call, loaded, method, shared, request, body)
             return
-        work = self._run(call, told, bytes(body))
+        work = self._run(call, hook, method, shared, request, bytes(body))
         task = asyncio.Task(work, loop=self._loop, **_EAGER)
         if not task.done():
             self._tasks[call] = task
@@ -120,16 +119,33 @@ class Worker(asyncio.BufferedProtocol):
     def _cancelled(self, call: int) -> None:
         self.send(_error(call, "cancelled", {"message": "cancelled"}))
 
-    async def _run(self, call: int, head: Dict[str, Any], body: Buffer) -> None:
+    def _may_begin(self, call: int, shared: bool) -> bool:
+        if shared and self.control is not None:
+            # First told, then looked for: the proxy asks first, then looks for what was told.
+            self.send(frames.encode(frames.PONG, call))
+            self.control.answer()
+        return self._started.begin(call)
+
+    def _run_at_once(
+        self, call: int, loaded: Loaded, method: str, shared: bool, request: bytes, body: Buffer
+    ) -> None:
+        if not self._may_begin(call, shared):
+            return
+        capture.current.set((call, loaded.name))
+        try:
+            answer = _answer_at_once(call, begin(loaded, method, request, body))
+        except BaseException as error:  # sys.exit() too must not end the worker
+            answer = _failed(call, error, loaded.path)
+        self.send(answer)
+
+    async def _run(
+        self, call: int, hook: int, method: str, shared: bool, request: bytes, body: Buffer
+    ) -> None:
+        if not self._may_begin(call, shared):
+            return
         path = ""
         try:
-            if head.get("shared") and self.control is not None:
-                # First told, then looked for: the proxy asks first, then looks for what was told.
-                self.send(frames.encode(frames.PONG, call))
-                self.control.answer()
-            if not self._started.begin(call):
-                return
-            loaded = self._hooks[head["hook"]]
+            loaded = self._hooks[hook]
             path = loaded.path
             capture.current.set((call, loaded.name))
             try:
@@ -138,31 +154,42 @@ class Worker(asyncio.BufferedProtocol):
                 raise
             except BaseException as error:
                 raise Unloadable from error
-            kind, state, rest = await run_call(loaded, head["method"], head["request"], body)
-            answer = frames.encode_split(kind, call, state, rest)
+            begun = begin(loaded, method, request, body)
+            value = begun.returned
+            # Methods may also be plain functions.
+            value = await value if inspect.isawaitable(value) else value
+            answer = _answer(call, begun, value)
         except asyncio.CancelledError:
             raise
-        except NotJson as error:
-            answer = _error(call, "result", {"message": str(error)})
-        except Unloadable as error:
-            answer = _error(call, "load", describe(error.__cause__ or error, path))
-        except LoadError as error:
-            answer = _error(call, "load", {"message": str(error)})
-        except BaseException as error:  # sys.exit() too must not end the worker
-            answer = _error(call, "exception", describe(error, path))
+        except BaseException as error:
+            answer = _failed(call, error, path)
         self.send(answer)
 
 
-def _finish(work: Coroutine[Any, None, None]) -> bool:
-    """Run a coroutine that waits for nothing; false when the hook cancelled itself."""
+def _answer(call: int, begun: Begun, value: Any) -> bytes:
+    kind, state, rest = begun.ended(value)
+    return frames.encode_split(kind, call, state, rest)
+
+
+def _answer_at_once(call: int, begun: Begun) -> bytes:
     try:
-        work.send(None)
-    except StopIteration:
-        return True
-    except asyncio.CancelledError:
-        return False
-    work.close()
-    return False
+        begun.returned.send(None)
+    except StopIteration as end:
+        return _answer(call, begun, end.value)
+    begun.returned.close()
+    raise asyncio.CancelledError
+
+
+def _failed(call: int, error: BaseException, path: str) -> bytes:
+    if isinstance(error, NotJson):
+        return _error(call, "result", {"message": str(error)})
+    if isinstance(error, asyncio.CancelledError):
+        return _error(call, "cancelled", {"message": "cancelled"})
+    if isinstance(error, Unloadable):
+        return _error(call, "load", describe(error.__cause__ or error, path))
+    if isinstance(error, LoadError):
+        return _error(call, "load", {"message": str(error)})
+    return _error(call, "exception", describe(error, path))
 
 
 def _error(call: int, kind: str, told: Dict[str, Any]) -> bytes:

@@ -12,8 +12,7 @@ use super::log::LogRecord;
 use super::metadata::Metadata;
 
 /// A method of the Python `Hook` class, and the payload it takes and edits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// Payload: the body, `{"prompt": "..."}` or `{}`, as the hook's `input` says. Edits are of it.
     PreInput,
@@ -25,6 +24,19 @@ pub enum Method {
     PostToolUse,
     /// Payload: any JSON. The outcome is the returned value.
     Stop,
+}
+
+impl Method {
+    /// The number that frames name it by, as in `METHODS` of `src/codex_plus/worker/frames.py`.
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Self::PreInput => 0,
+            Self::PostOutput => 1,
+            Self::PreToolUse => 2,
+            Self::PostToolUse => 3,
+            Self::Stop => 4,
+        }
+    }
 }
 
 /// The request a hook is shown.

@@ -108,6 +108,31 @@ pub fn encode_split(kind: Kind, call: u64, head: &[u8], rest: usize) -> BytesMut
     out
 }
 
+/// What a call's frame says beside its request and its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// The number of the hook.
+    pub hook: u32,
+    /// The number of the method.
+    pub method: u8,
+    /// Behind another call it may come to wait, and then be wanted back: the worker is to say when
+    /// it begins.
+    pub shared: bool,
+}
+
+/// The beginning of a call's frame, whose payload of so many bytes is written after it. The request
+/// stands apart: a hook that does not look at it need not have it read.
+pub fn encode_call(call: u64, called: Called, request: &[u8], payload: usize) -> BytesMut {
+    let mut out = BytesMut::with_capacity(HEAD + 10 + request.len());
+    put_head(&mut out, Kind::Call, call, 10 + request.len() + payload);
+    out.put_u32(called.hook);
+    out.put_u8(called.method);
+    out.put_u8(called.shared.into());
+    out.put_u32(u32::try_from(request.len()).unwrap_or(u32::MAX));
+    out.put_slice(request);
+    out
+}
+
 /// A split payload's head and rest.
 pub fn split(mut payload: Bytes) -> Result<(Bytes, Bytes), FrameError> {
     let length = payload.try_get_u32().map_err(|_| FrameError::Cut)? as usize;

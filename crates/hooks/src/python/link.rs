@@ -1,21 +1,20 @@
 //! The calls in flight on one worker, and the frames that carry them.
 
 use std::collections::HashMap;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use serde::Serialize;
+use bytes::Bytes;
 use serde_json::json;
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::call::{Call, Method, Seen};
-use super::frame::{self, Kind};
+use super::call::Call;
+use super::frame::{self, Called, Kind};
 use super::hook::PythonHook;
+use super::inbox::Inbox;
 use super::lock;
 use super::log::LogRecord;
 use super::outbox::Outbox;
@@ -32,18 +31,6 @@ pub(super) enum Answer {
     Moved,
     /// The worker ended; `alone` when no other call was in flight, which makes this one the cause.
     Lost { why: String, alone: bool },
-}
-
-/// The head of a call's frame.
-#[derive(Serialize)]
-struct CallHead<'a> {
-    hook: u32,
-    method: Method,
-    request: Seen<'a>,
-    /// Behind another call it may come to wait, and then be wanted back: the worker is to say when
-    /// it begins.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    shared: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +72,7 @@ struct State {
 pub(super) struct Link {
     state: Mutex<State>,
     pub(super) out: Outbox,
+    pub(super) inbox: Inbox,
     /// Told when an idle worker gets a call.
     pub(super) begun: Notify,
     pub(super) stage: watch::Sender<Stage>,
@@ -99,11 +87,13 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A link that sends over this half of a socket.
-    pub(super) fn new(socket: OwnedWriteHalf) -> Self {
+    /// A link over this socket, which does not block, with frames of up to `limit` bytes.
+    pub(super) fn new(socket: UnixStream, limit: usize) -> Self {
+        let socket = Arc::new(socket);
         Self {
             state: Mutex::default(),
-            out: Outbox::new(socket),
+            out: Outbox::new(Arc::clone(&socket)),
+            inbox: Inbox::new(socket, limit),
             begun: Notify::new(),
             stage: watch::Sender::new(Stage::Starting),
             blocked: AtomicBool::new(false),
@@ -143,7 +133,7 @@ impl Link {
 
     /// Sends a call, after the hook's file if the worker does not have it.
     pub(super) fn submit(
-        &self,
+        self: &Arc<Self>,
         hook: &PythonHook,
         call: &Call,
     ) -> (u64, oneshot::Receiver<Answer>) {
@@ -158,17 +148,20 @@ impl Link {
             _ => self.load_hook(&mut state, hook),
         };
         let is_alone = state.pending.is_empty() && state.abandoned.is_empty();
-        let head = CallHead {
+        if is_alone {
+            Inbox::read_here(self);
+        }
+        let called = Called {
             hook: number,
-            method: call.method,
-            request: call.request.seen_by(&hook.metadata),
+            method: call.method.number(),
             shared: !is_alone,
         };
         // Strings and numbers under names that are strings can always be written.
-        let head = serde_json::to_vec(&head).unwrap_or_default();
+        let request = call.request.seen_by(&hook.metadata);
+        let request = serde_json::to_vec(&request).unwrap_or_default();
         state.calls += 1;
         let id = state.calls;
-        let head = frame::encode_split(Kind::Call, id, &head, call.payload.len());
+        let head = frame::encode_call(id, called, &request, call.payload.len());
         self.out.send(head.freeze(), call.payload.clone());
         if is_alone {
             self.begun.notify_one();
@@ -286,6 +279,7 @@ impl Link {
         }
         drop(state);
         self.out.close();
+        self.inbox.close();
         self.stage.send_modify(|stage| {
             *stage = match stage {
                 Stage::Starting => Stage::Failed(why.to_owned()),
@@ -294,7 +288,8 @@ impl Link {
         });
     }
 
-    fn receive(&self, frame: frame::Frame) -> Result<(), String> {
+    /// Acts on what the worker says; the error is what is wrong with it.
+    pub(super) fn receive(&self, frame: frame::Frame) -> Result<(), String> {
         match frame.kind {
             Kind::Hello => {
                 self.stage.send_replace(Stage::Ready);
@@ -330,28 +325,5 @@ impl Link {
             }
         }
         Ok(())
-    }
-}
-
-/// Reads frames until the worker ends or sends what is none; says which.
-pub(super) async fn read(link: &Link, mut from: OwnedReadHalf, limit: usize) -> String {
-    let mut buffer = BytesMut::with_capacity(64 * 1024);
-    loop {
-        match from.read_buf(&mut buffer).await {
-            Ok(0) => return "it ended by itself".to_owned(),
-            Err(error) => return format!("its socket failed: {error}"),
-            Ok(_) => {}
-        }
-        loop {
-            match frame::decode(&mut buffer, limit) {
-                Ok(Some(frame)) => {
-                    if let Err(why) = link.receive(frame) {
-                        return why;
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => return format!("it sent {error}"),
-            }
-        }
     }
 }

@@ -9,6 +9,7 @@ mod carried;
 mod edit;
 pub mod frame;
 mod hook;
+mod inbox;
 mod link;
 mod log;
 mod metadata;

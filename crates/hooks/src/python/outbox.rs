@@ -2,11 +2,12 @@
 //! socket had no room for. A call thus waits for no other task to be woken.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, IoSlice, Write as _};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, Bytes};
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
 use super::lock;
@@ -22,17 +23,17 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 struct State {
     /// `None` after the end.
-    socket: Option<Arc<OwnedWriteHalf>>,
+    socket: Option<Arc<UnixStream>>,
     /// Not written yet, in order. Not bounded by itself: the calls in flight are, and each puts in
     /// three frames at most.
     waiting: VecDeque<Bytes>,
 }
 
 impl Outbox {
-    pub(super) fn new(socket: OwnedWriteHalf) -> Self {
+    pub(super) fn new(socket: Arc<UnixStream>) -> Self {
         Self {
             state: Mutex::new(State {
-                socket: Some(Arc::new(socket)),
+                socket: Some(socket),
                 waiting: VecDeque::new(),
             }),
             left: Notify::new(),
@@ -48,7 +49,13 @@ impl Outbox {
         let is_first = state.waiting.is_empty();
         let parts = [head, body].into_iter().filter(|part| !part.is_empty());
         state.waiting.extend(parts);
-        if is_first && !state.write() {
+        if !is_first {
+            return;
+        }
+        let Some(socket) = state.socket.clone() else {
+            return;
+        };
+        if !state.write(|parts| (&*socket).write_vectored(parts)) {
             self.left.notify_one();
         }
     }
@@ -63,10 +70,20 @@ impl Outbox {
             };
             match socket {
                 None => self.left.notified().await,
-                Some(socket) if socket.writable().await.is_ok() => {
-                    lock(&self.state).write();
-                }
+                Some(socket) if self.write_on(&socket).await.is_ok() => {}
                 Some(_) => lock(&self.state).fail(),
+            }
+        }
+    }
+
+    /// Writes until nothing is left over. Only so long does anybody listen for room: else each
+    /// frame that the worker reads would wake the thread for nothing.
+    async fn write_on(&self, socket: &UnixStream) -> io::Result<()> {
+        let socket = pipe::Sender::from_owned_fd_unchecked(socket.try_clone()?.into())?;
+        loop {
+            socket.writable().await?;
+            if lock(&self.state).write(|parts| socket.try_write_vectored(parts)) {
+                return Ok(());
             }
         }
     }
@@ -80,15 +97,16 @@ impl Outbox {
 
 impl State {
     /// Writes what the socket has room for; whether that was all.
-    fn write(&mut self) -> bool {
-        while let (Some(socket), false) = (&self.socket, self.waiting.is_empty()) {
+    fn write(&mut self, write: impl Fn(&[IoSlice<'_>]) -> io::Result<usize>) -> bool {
+        while !self.waiting.is_empty() {
             let mut parts = [IoSlice::new(&[]); 8];
             for (part, bytes) in parts.iter_mut().zip(&self.waiting) {
                 *part = IoSlice::new(bytes);
             }
-            match socket.try_write_vectored(&parts) {
+            match write(&parts) {
                 Ok(written) => self.advance(written),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The reader sees the end too, and knows more about it.
                 Err(_) => self.fail(),
             }

@@ -37,8 +37,8 @@ pub(super) struct Process {
 /// Our ends of what a worker process is connected with.
 #[derive(Debug)]
 pub(super) struct Ends {
-    /// Frames.
-    pub(super) frames: UnixStream,
+    /// Frames; does not block.
+    pub(super) frames: StdStream,
     pub(super) others: Others,
 }
 
@@ -82,7 +82,7 @@ pub(super) fn spawn(python: &Path, folder: Option<&Path>) -> io::Result<(Process
     frames.set_nonblocking(true)?;
     control.set_nonblocking(true)?;
     let ends = Ends {
-        frames: UnixStream::from_std(frames)?,
+        frames,
         others: Others {
             control: UnixStream::from_std(control)?,
             output: pipe::Receiver::from_owned_fd(output.into())?,

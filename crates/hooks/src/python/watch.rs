@@ -9,11 +9,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, pipe};
+use tokio::net::unix::pipe;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::carried;
+use super::inbox::Inbox;
 use super::link::{self, Link};
 use super::lock;
 use super::log::escape;
@@ -37,7 +38,6 @@ const LONGEST_LINE: usize = 4096;
 pub(super) struct Watched {
     pub(super) link: Arc<Link>,
     pub(super) process: Process,
-    pub(super) from: OwnedReadHalf,
     pub(super) ends: Others,
     /// Closes when nobody needs the worker any more.
     pub(super) needed: oneshot::Receiver<()>,
@@ -55,7 +55,6 @@ pub(super) async fn supervise(watched: Watched) {
     let Watched {
         link,
         process,
-        from,
         ends,
         needed,
         changed,
@@ -74,9 +73,10 @@ pub(super) async fn supervise(watched: Watched) {
         "log_level": config.log_level,
     });
     link.out.send(carried::greeting(&settings), Bytes::new());
+    Inbox::read_here(&link);
     let mut said = Vec::new();
     let (why, by_itself) = tokio::select! {
-        why = link::read(&link, from, config.frame_limit) => (why, true),
+        why = link.inbox.ended() => (why, true),
         () = write(&link) => (String::new(), false),
         why = look(&link, control, &process, &changed, &config, &blocking) => (why, false),
         why = rest(&link, &config), if is_extra => (why, false),

@@ -62,14 +62,12 @@ impl Worker {
         is_extra: bool,
     ) -> io::Result<Self> {
         let (process, ends) = process::spawn(python, config.project.as_deref())?;
-        let (from, to) = ends.frames.into_split();
-        let link = Arc::new(Link::new(to));
+        let link = Arc::new(Link::new(ends.frames, config.frame_limit));
         let (needed, no_longer) = oneshot::channel();
         let id = process.id;
         tokio::spawn(supervise(Watched {
             link: Arc::clone(&link),
             process,
-            from,
             ends: ends.others,
             needed: no_longer,
             changed: Arc::clone(changed),

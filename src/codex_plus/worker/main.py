@@ -31,7 +31,13 @@ class Unloadable(Exception):
 class Worker(asyncio.BufferedProtocol):
     """One connection to the proxy."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, frame_limit: int, started: Started) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        frame_limit: int,
+        started: Started,
+        tells_program: bool = False,
+    ) -> None:
         #: Loaded hook files, and the numbers the proxy gave them.
         self.at_path: Dict[str, int] = {}
         self._loop = loop
@@ -43,12 +49,13 @@ class Worker(asyncio.BufferedProtocol):
         #: Where the proxy asks while a hook blocks the loop.
         self.control: Optional[Control] = None
         self._thread = threading.get_ident()
+        self._program = _program() if tells_program else {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         version = ".".join(map(str, sys.version_info[:3]))
-        self.send(frames.encode(frames.HELLO, 0, json.dumps({"python": version}).encode()))
+        self.send(frames.encode(frames.HELLO, 0, json.dumps({"python": version, **self._program}).encode()))
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
         # At once: hooks may have left threads that would keep the process.
@@ -204,7 +211,7 @@ def serve(
     started = Started()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = Worker(loop, settings["frame_limit"], started)
+    worker = Worker(loop, settings["frame_limit"], started, settings.get("tell_program", False))
     worker.control = watch(control, lifeline, started, worker.at_path)
     capture.install(worker.log, settings.get("log_level", "INFO"))
     logging.captureWarnings(True)
@@ -218,6 +225,19 @@ def serve(
     finally:
         # A task of a hook's own raised SystemExit: end, and be replaced.
         os._exit(70)
+
+
+def _program() -> Dict[str, Any]:
+    """This interpreter and its environment, for one that is started beside it."""
+    asked = getattr(sys, "orig_argv", [])  # since 3.10
+    if len(asked) != 3 or not sys.executable:
+        return {}  # options that a wrapper gave would be lost
+    program = {"executable": sys.executable, "environment": dict(os.environ)}
+    try:
+        json.dumps(program, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return {}  # not text everywhere
+    return program
 
 
 def _lost_exception(loop: asyncio.AbstractEventLoop, context: Dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use super::inbox::Inbox;
 use super::lock;
 use super::log::LogRecord;
 use super::outbox::Outbox;
+use super::program::Program;
 
 /// No more records of one call are kept; all are in the log.
 const MOST_LOGS: usize = 256;
@@ -84,6 +85,8 @@ pub(super) struct Link {
     pub(super) pinged: Mutex<Option<Instant>>,
     /// Where its loop was last seen stuck.
     pub(super) stuck_at: Mutex<Option<String>>,
+    /// The interpreter that it found itself to be.
+    program: OnceLock<Program>,
 }
 
 impl Link {
@@ -100,6 +103,7 @@ impl Link {
             retired: AtomicBool::new(false),
             pinged: Mutex::new(None),
             stuck_at: Mutex::new(None),
+            program: OnceLock::new(),
         }
     }
 
@@ -205,6 +209,32 @@ impl Link {
         }
     }
 
+    /// The interpreter that it found itself to be, if it said so.
+    pub(super) fn program(&self) -> Option<Program> {
+        self.program.get().cloned()
+    }
+
+    /// Whether it was sent this hook's file.
+    pub(super) fn has(&self, hook: &PythonHook) -> bool {
+        let state = lock(&self.state);
+        state
+            .loaded
+            .get(&hook.path)
+            .is_some_and(|(hash, _)| *hash == hook.hash)
+    }
+
+    /// Asks the loop for a sign of life, unless it owes one.
+    pub(super) fn ping_once(&self) {
+        if !self.owes_pong() {
+            self.ping();
+        }
+    }
+
+    /// Whether the loop was asked for a sign of life and has given none.
+    pub(super) fn owes_pong(&self) -> bool {
+        lock(&self.pinged).is_some()
+    }
+
     /// Asks the loop for a sign of life.
     pub(super) fn ping(&self) {
         *lock(&self.pinged) = Some(Instant::now());
@@ -292,6 +322,10 @@ impl Link {
     pub(super) fn receive(&self, frame: frame::Frame) -> Result<(), String> {
         match frame.kind {
             Kind::Hello => {
+                // One that does not say which it is is started as the first one was.
+                if let Ok(program) = serde_json::from_slice(&frame.payload) {
+                    let _ = self.program.set(program);
+                }
                 self.stage.send_replace(Stage::Ready);
             }
             Kind::Pong => {

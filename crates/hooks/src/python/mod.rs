@@ -16,6 +16,7 @@ mod metadata;
 mod outbox;
 mod pool;
 mod process;
+mod program;
 mod reply;
 mod watch;
 mod worker;

@@ -2,18 +2,20 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::call::{Call, PythonError, Reply};
 use super::hook::PythonHook;
 use super::link::Answer;
 use super::lock;
-use super::process::interpreter;
+use super::program::{Program, interpreter};
 use super::reply;
 use super::worker::{Seat, Worker};
 
@@ -34,6 +36,12 @@ enum Sharing {
     /// It was moved twice, from behind calls that blocked their workers: a worker for itself.
     Apart,
 }
+
+/// A call that takes so long has its worker asked for a sign of life...
+const ASKED_AFTER: Duration = Duration::from_millis(5);
+/// ...and one that gives none for so long gets company: a fresh interpreter takes longer to come up
+/// than the calls that may come meanwhile should wait.
+const SILENT_FOR: Duration = Duration::from_millis(15);
 
 /// After an interpreter could not be started, calls fail at once for so long.
 const START_PAUSE: Duration = Duration::from_secs(1);
@@ -175,7 +183,7 @@ impl PythonPool {
                 return Err(self.failed(why));
             }
             let began = Instant::now();
-            let answer = timeout(left, worker.exchange(hook, &call)).await;
+            let answer = self.exchange(worker, hook, &call, left).await;
             let took = began.elapsed();
             left = left.saturating_sub(took);
             match answer {
@@ -194,6 +202,50 @@ impl PythonPool {
                     retried = true;
                 }
             }
+        }
+    }
+
+    /// Runs a call on this worker; none when its time is over. One that blocks its worker has
+    /// another one started, so that calls to come find it up.
+    async fn exchange(
+        &self,
+        worker: &Worker,
+        hook: &PythonHook,
+        call: &Call,
+        mut left: Duration,
+    ) -> Result<Answer, Elapsed> {
+        // The first call of a hook loads it, which says nothing of the later ones.
+        let is_known = worker.link.has(hook);
+        let mut exchange = pin!(worker.exchange(hook, call));
+        if is_known && left > ASKED_AFTER + SILENT_FOR {
+            if let Ok(answer) = timeout(ASKED_AFTER, exchange.as_mut()).await {
+                return Ok(answer);
+            }
+            worker.link.ping_once();
+            if let Ok(answer) = timeout(SILENT_FOR, exchange.as_mut()).await {
+                return Ok(answer);
+            }
+            if worker.link.owes_pong() {
+                self.keep_company(worker);
+            }
+            left -= ASKED_AFTER + SILENT_FOR;
+        }
+        timeout(left, exchange).await
+    }
+
+    /// Starts a worker beside one that is blocked, unless there is one to spare.
+    fn keep_company(&self, blocked: &Worker) {
+        let mut workers = lock(&self.workers);
+        workers.list.retain(|worker| worker.is_usable());
+        let others = || {
+            let list = workers.list.iter();
+            list.filter(|worker| !std::ptr::eq(worker.as_ref(), blocked))
+        };
+        let is_spare = others().any(|worker| worker.taken() == 0 || !worker.is_up());
+        let most = SPREAD.min(self.config.max_workers.max(1));
+        if !is_spare && workers.list.len() < most && !self.closed.load(Ordering::Acquire) {
+            // What hinders it is told to the call that needs it.
+            let _ = self.start(&mut workers);
         }
     }
 
@@ -283,6 +335,12 @@ impl PythonPool {
     fn start(&self, workers: &mut Workers) -> Result<Arc<Worker>, PythonError> {
         let config = &self.config;
         let python = interpreter(config.python.as_deref(), config.project.as_deref());
+        // A version manager's shim takes longer to find the interpreter than that to start.
+        let mut program = Program::of(&python);
+        let found = || workers.list.iter().find_map(|worker| worker.link.program());
+        if let Some(found) = program.is_shim.then(found).flatten() {
+            program = found;
+        }
         let error = |why| PythonError::Start {
             python: python.display().to_string(),
             why,
@@ -294,7 +352,7 @@ impl PythonPool {
         }
         let is_extra = !workers.list.is_empty();
         let blocking = Arc::clone(&self.blocking);
-        match Worker::start(&python, config, &self.changed, blocking, is_extra) {
+        match Worker::start(&program, config, &self.changed, blocking, is_extra) {
             Ok(worker) => {
                 workers.started += 1;
                 workers.failed = None;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::{ffi::OsStr, mem::MaybeUninit};
 
@@ -12,19 +12,7 @@ use tokio::net::{UnixStream, unix::pipe};
 use tokio::process::{Child, Command};
 
 use super::carried::BOOTSTRAP;
-
-/// The interpreter for hooks: the configured one, else the project's virtual environment, else
-/// `python3` from the path.
-pub(super) fn interpreter(configured: Option<&Path>, project: Option<&Path>) -> PathBuf {
-    if let Some(python) = configured {
-        return python.to_owned();
-    }
-    project
-        .into_iter()
-        .flat_map(|folder| [".venv/bin/python", "venv/bin/python"].map(|end| folder.join(end)))
-        .find(|python| python.is_file())
-        .unwrap_or_else(|| PathBuf::from("python3"))
-}
+use super::program::Program;
 
 /// A running worker process. Dropping it ends its whole process group.
 #[derive(Debug)]
@@ -53,8 +41,8 @@ pub(super) struct Others {
     pub(super) lifeline: io::PipeWriter,
 }
 
-/// Starts `python` in `folder`.
-pub(super) fn spawn(python: &Path, folder: Option<&Path>) -> io::Result<(Process, Ends)> {
+/// Starts an interpreter in `folder`.
+pub(super) fn spawn(program: &Program, folder: Option<&Path>) -> io::Result<(Process, Ends)> {
     let (frames, theirs) = StdStream::pair()?;
     let (control, their_control) = StdStream::pair()?;
     let (their_lifeline, lifeline) = io::pipe()?;
@@ -63,7 +51,10 @@ pub(super) fn spawn(python: &Path, folder: Option<&Path>) -> io::Result<(Process
     for end in [&frames, &theirs] {
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(end, 1024 * 1024);
     }
-    let mut command = Command::new(python);
+    let mut command = Command::new(&program.path);
+    if let Some(variables) = &program.variables {
+        command.env_clear().envs(variables);
+    }
     command
         .args([OsStr::new("-c"), OsStr::new(BOOTSTRAP)])
         .stdin(Stdio::from(OwnedFd::from(theirs)))

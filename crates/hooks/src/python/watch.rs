@@ -48,6 +48,8 @@ pub(super) struct Watched {
     pub(super) blocking: Blocking,
     /// Others were there when it started.
     pub(super) is_extra: bool,
+    /// It was started by a script that looked for it, and is to say which one it is.
+    pub(super) is_shim: bool,
 }
 
 /// Runs until the worker ends or is ended, and leaves nothing of it.
@@ -61,6 +63,7 @@ pub(super) async fn supervise(watched: Watched) {
         config,
         blocking,
         is_extra,
+        is_shim,
     } = watched;
     let Others {
         control,
@@ -71,6 +74,7 @@ pub(super) async fn supervise(watched: Watched) {
         "frame_limit": config.frame_limit,
         "memory_limit": config.memory_limit,
         "log_level": config.log_level,
+        "tell_program": is_shim,
     });
     link.out.send(carried::greeting(&settings), Bytes::new());
     Inbox::read_here(&link);

@@ -1,7 +1,6 @@
 //! One worker, as the pool holds it.
 
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +12,7 @@ use super::link::{Answer, Link, Stage};
 use super::lock;
 use super::pool::{Blocking, PoolConfig};
 use super::process;
+use super::program::Program;
 use super::watch::{Watched, supervise};
 
 /// A worker. When the last holder drops it, its process is ended.
@@ -55,13 +55,13 @@ impl Drop for Seat {
 impl Worker {
     /// Starts one; it takes calls at once and runs them when it is up.
     pub(super) fn start(
-        python: &Path,
+        program: &Program,
         config: &Arc<PoolConfig>,
         changed: &Arc<Notify>,
         blocking: Blocking,
         is_extra: bool,
     ) -> io::Result<Self> {
-        let (process, ends) = process::spawn(python, config.project.as_deref())?;
+        let (process, ends) = process::spawn(program, config.project.as_deref())?;
         let link = Arc::new(Link::new(ends.frames, config.frame_limit));
         let (needed, no_longer) = oneshot::channel();
         let id = process.id;
@@ -74,6 +74,7 @@ impl Worker {
             config: Arc::clone(config),
             blocking,
             is_extra,
+            is_shim: program.is_shim,
         }));
         Ok(Self {
             link,

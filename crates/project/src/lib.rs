@@ -11,6 +11,7 @@
 pub mod commands;
 mod folder;
 pub mod git;
+mod looks;
 mod process;
 pub mod quantity;
 pub mod settings;

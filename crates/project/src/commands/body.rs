@@ -64,6 +64,12 @@ impl Body {
         pieces.any(|piece| matches!(piece, Piece::Shell(_)))
     }
 
+    /// Whether it says more to the trusted than to others.
+    pub(super) fn asks_for_trust(&self) -> bool {
+        let mut pieces = self.pieces.iter();
+        pieces.any(|piece| matches!(piece, Piece::Shell(_) | Piece::Variable { .. }))
+    }
+
     /// Whether it says where its arguments go.
     pub(super) fn takes_arguments(&self) -> bool {
         let mut pieces = self.pieces.iter();

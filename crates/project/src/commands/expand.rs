@@ -9,8 +9,10 @@ use super::config::Config;
 use super::file::{CommandError, CommandFile};
 use super::find::{self, Listed};
 use super::invocation::{Invocation, split_arguments};
+use super::kept::{Found, Kept};
 use super::{references, shell};
-use crate::folder::project_of;
+use crate::folder::{project_of, project_seen};
+use crate::looks::Looks;
 use crate::settings::Owner;
 use crate::trust::Trust;
 
@@ -23,6 +25,7 @@ pub struct Commands {
     config: Arc<Config>,
     home: Option<PathBuf>,
     trust: Arc<dyn Trust>,
+    kept: Arc<Kept>,
 }
 
 /// What a prompt became.
@@ -46,6 +49,7 @@ impl Commands {
             config: Arc::new(config.clone()),
             home,
             trust,
+            kept: Arc::default(),
         }
     }
 
@@ -65,7 +69,7 @@ impl Commands {
     /// Every command of a directory by name, and what is wrong with some files. Blocking file I/O.
     pub fn list(&self, directory: &Path) -> (Vec<Listed>, Vec<CommandError>) {
         let project = project_of(directory, self.home.as_deref());
-        let roots = find::roots(&project, self.home.as_deref());
+        let roots = find::roots(&mut Looks::default(), &project, self.home.as_deref());
         let (files, problems) = find::all(&roots, self.config.file.get());
         let listed = files.into_values().map(|file| Listed {
             runs_shell: file.body.runs_shell(),
@@ -90,39 +94,57 @@ impl Commands {
         directory: &Path,
         call: &Invocation,
     ) -> Result<Option<Expansion>, CommandError> {
-        let (commands, path, name) = (self.clone(), directory.to_owned(), call.name.clone());
-        let finding = tokio::task::spawn_blocking(move || commands.find(&path, &name));
-        let found = if let Ok(found) = tokio::time::timeout(LOOK_UP, finding).await {
-            found.unwrap_or(Ok(None))?
-        } else {
-            tracing::warn!(directory = %directory.display(), "commands could not be looked up in time");
-            None
-        };
-        let Some((project, file, trusted)) = found else {
-            return Ok(None);
+        let found = match self.kept.get(directory, &call.name) {
+            Some(found) => found,
+            None => match self.look_up(directory, &call.name).await? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
         };
         let mut left = Vec::new();
-        let text = self.fill(&project, &file, trusted, call, &mut left).await?;
+        let text = self.fill(&found, call, &mut left).await?;
         Ok(Some(Expansion {
-            name: file.name,
-            path: file.path,
+            name: found.file.name.clone(),
+            path: found.file.path.clone(),
             text,
             left,
         }))
     }
 
-    fn find(
+    /// Looks for the file of a name, where waiting is allowed.
+    async fn look_up(
         &self,
         directory: &Path,
         name: &str,
-    ) -> Result<Option<(PathBuf, CommandFile, bool)>, CommandError> {
-        let project = project_of(directory, self.home.as_deref());
-        let roots = find::roots(&project, self.home.as_deref());
-        let file = find::find(&roots, name, self.config.file.get())?;
-        Ok(file.map(|file| {
-            let trusted = self.trusts(&project, &file);
-            (project, file, trusted)
-        }))
+    ) -> Result<Option<Arc<Found>>, CommandError> {
+        let (commands, path, name) = (self.clone(), directory.to_owned(), name.to_owned());
+        let finding = tokio::task::spawn_blocking(move || commands.find(&path, &name));
+        if let Ok(found) = tokio::time::timeout(LOOK_UP, finding).await {
+            return found.unwrap_or(Ok(None));
+        }
+        tracing::warn!(directory = %directory.display(), "commands could not be looked up in time");
+        Ok(None)
+    }
+
+    fn find(&self, directory: &Path, name: &str) -> Result<Option<Arc<Found>>, CommandError> {
+        let began = Instant::now();
+        let mut looks = Looks::default();
+        let project = project_seen(&mut looks, directory, self.home.as_deref());
+        let roots = find::roots(&mut looks, &project, self.home.as_deref());
+        let Some(file) = find::find(&mut looks, &roots, name, self.config.file.get())? else {
+            return Ok(None);
+        };
+        // Trust may be given and taken at any time, and asking for it reads files.
+        let asks = file.owner == Owner::Project && file.body.asks_for_trust();
+        let found = Arc::new(Found {
+            trusted: !asks || self.trusts(&project, &file),
+            project,
+            file,
+        });
+        if !asks {
+            self.kept.keep(directory, &found, looks, began);
+        }
+        Ok(Some(found))
     }
 
     fn trusts(&self, project: &Path, file: &CommandFile) -> bool {
@@ -133,12 +155,15 @@ impl Commands {
     /// references: the output of a shell line or a variable stands for itself.
     async fn fill(
         &self,
-        project: &Path,
-        file: &CommandFile,
-        trusted: bool,
+        found: &Found,
         call: &Invocation,
         left: &mut Vec<String>,
     ) -> Result<String, CommandError> {
+        let Found {
+            project,
+            file,
+            trusted,
+        } = found;
         let words = split_arguments(&call.arguments);
         let or = |value: Option<&str>, default: &str| match value {
             Some(value) if !value.is_empty() => value.to_owned(),
@@ -153,13 +178,13 @@ impl Commands {
                 Piece::Nth { index, default } => or(words.get(*index).map(String::as_str), default),
                 Piece::Variable { name, default } => {
                     // A stranger's file is not told what stands in the environment.
-                    let value = std::env::var(name).ok().filter(|_| trusted);
+                    let value = std::env::var(name).ok().filter(|_| *trusted);
                     text.push_str(&or(value.as_deref(), default));
                     said.push(' ');
                     continue;
                 }
                 Piece::Shell(line) => {
-                    let output = self.shell(project, file, trusted, call, line, until).await;
+                    let output = self.shell(found, call, line, until).await;
                     text.push_str(&output.unwrap_or_else(|why| {
                         left.push(why);
                         format!("!`{line}`")
@@ -195,9 +220,11 @@ impl Commands {
     /// What a shell line prints, or why it did not run.
     async fn shell(
         &self,
-        project: &Path,
-        file: &CommandFile,
-        trusted: bool,
+        Found {
+            project,
+            file,
+            trusted,
+        }: &Found,
         call: &Invocation,
         line: &str,
         until: Instant,

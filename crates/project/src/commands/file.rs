@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::body::Body;
 use super::frontmatter::Frontmatter;
+use crate::looks::{Looks, Saw, is_absent};
 use crate::settings::Owner;
 
 /// A command file as it was read.
@@ -73,6 +74,7 @@ impl CommandFile {
     /// Reads a file; `None` when there is none. A project's may not be a link: it could lead to
     /// any file of the user's. Blocking file I/O.
     pub(super) fn read(
+        looks: &mut Looks,
         name: &str,
         path: &Path,
         owner: Owner,
@@ -93,17 +95,16 @@ impl CommandFile {
             .open(path);
         let file = match opened {
             Ok(file) => file,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
+            Err(error) if is_absent(&error) => {
+                looks.note(path, owner == Owner::Home, Saw::Nothing);
                 return Ok(None);
             }
             Err(error) => return Err(unreadable(error)),
         };
-        if !file.metadata().map_err(unreadable)?.is_file() {
+        let meta = file.metadata().map_err(unreadable)?;
+        // Before its content: what is written meanwhile leaves other times.
+        looks.note(path, owner == Owner::Home, Saw::of(&meta));
+        if !meta.is_file() {
             return Err(CommandError::NotAFile {
                 path: path.to_owned(),
             });

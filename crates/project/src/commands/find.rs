@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::file::{CommandError, CommandFile};
 use super::invocation::is_word;
+use crate::looks::{Looks, Saw};
 use crate::settings::{FOLDERS, Owner};
 
 /// Most files that are listed, and how deep their folders may go.
@@ -14,11 +15,18 @@ const MOST_FILES: usize = 1_000;
 const DEEPEST: usize = 8;
 
 /// The folders of command files, in order of precedence.
-pub(super) fn roots(project: &Path, home: Option<&Path>) -> Vec<(PathBuf, Owner)> {
+pub(super) fn roots(
+    looks: &mut Looks,
+    project: &Path,
+    home: Option<&Path>,
+) -> Vec<(PathBuf, Owner)> {
     // Working in the home folder itself: its files are the user's own, and count once.
-    let is_home = home.is_some_and(|home| match (home.canonicalize(), project.canonicalize()) {
-        (Ok(home), Ok(project)) => home == project,
-        _ => home == project,
+    let is_home = home.is_some_and(|home| {
+        home == project
+            || match (looks.see(home, true), looks.see(project, true)) {
+                (home @ Saw::Folder { .. }, project) => home == project,
+                _ => false,
+            }
     });
     let project = (!is_home).then_some((project, Owner::Project));
     let home = home.map(|home| (home, Owner::Home));
@@ -30,6 +38,7 @@ pub(super) fn roots(project: &Path, home: Option<&Path>) -> Vec<(PathBuf, Owner)
 
 /// The file of a name.
 pub(super) fn find(
+    looks: &mut Looks,
     roots: &[(PathBuf, Owner)],
     name: &str,
     limit: usize,
@@ -38,10 +47,10 @@ pub(super) fn find(
     inside.as_mut_os_string().push(".md");
     for (root, owner) in roots {
         // Each folder on the way as well as the file: none of them may be a link out of a project.
-        if *owner == Owner::Project && !is_plain(root, &inside) {
+        if *owner == Owner::Project && !is_plain(looks, root, &inside) {
             continue;
         }
-        if let Some(file) = CommandFile::read(name, &root.join(&inside), *owner, limit)? {
+        if let Some(file) = CommandFile::read(looks, name, &root.join(&inside), *owner, limit)? {
             return Ok(Some(file));
         }
     }
@@ -49,13 +58,13 @@ pub(super) fn find(
 }
 
 /// Whether all folders between a project's top and a command file are folders, not links.
-fn is_plain(root: &Path, inside: &Path) -> bool {
+fn is_plain(looks: &mut Looks, root: &Path, inside: &Path) -> bool {
     let path = root.join(inside);
     let between = inside.components().count() + 2;
     path.ancestors()
         .skip(1)
         .take(between.saturating_sub(1))
-        .all(|folder| folder.symlink_metadata().is_ok_and(|meta| meta.is_dir()))
+        .all(|folder| looks.see(folder, false).is_folder())
 }
 
 /// A command for people to choose from.
@@ -85,9 +94,10 @@ pub(super) fn all(
     limit: usize,
 ) -> (BTreeMap<String, CommandFile>, Vec<CommandError>) {
     let (mut files, mut problems) = (BTreeMap::new(), Vec::new());
+    let mut looks = Looks::default();
     for (root, owner) in roots {
         let mut names = Vec::new();
-        if *owner == Owner::Home || is_plain(root, Path::new("x")) {
+        if *owner == Owner::Home || is_plain(&mut looks, root, Path::new("x")) {
             collect(root, *owner, &mut Vec::new(), &mut names);
         }
         for words in names {
@@ -97,7 +107,7 @@ pub(super) fn all(
             }
             let mut path: PathBuf = root.join(words.iter().collect::<PathBuf>());
             path.as_mut_os_string().push(".md");
-            match CommandFile::read(&name, &path, *owner, limit) {
+            match CommandFile::read(&mut looks, &name, &path, *owner, limit) {
                 Ok(Some(file)) => {
                     files.insert(name, file);
                 }

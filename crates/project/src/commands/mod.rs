@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The first file of a name wins; `git/sync.md` is `/git:sync`. A file is looked up by its name at
-//! the moment it is used, which costs four look-ups and is never out of date.
+//! the moment it is used, so it is never out of date. One that was found is kept, with what was seen
+//! on the way to it: while all of that is still so, nothing is opened and read again.
 
 mod body;
 mod config;
@@ -14,6 +15,7 @@ mod file;
 mod find;
 mod frontmatter;
 mod invocation;
+mod kept;
 mod permission;
 mod references;
 mod shell;

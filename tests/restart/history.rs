@@ -48,3 +48,39 @@ async fn a_prompt_sent_again_after_a_restart_reads_as_it_did() {
     );
     home.ok(&["stop"]);
 }
+
+/// Edits are gathered before they are written; a successor reads what was edited the moment before.
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_of_the_last_moment_before_a_restart_or_a_stop_are_known_after_it() {
+    let provider = StandIn::start(Config::default()).await.unwrap();
+    let home = Home::new();
+    home.write("home/.codexplus/settings.json", HOOKS);
+    home.write("number", "1");
+    home.ok(&["start", "--upstream", &provider.base_url()]);
+    let address = home.listen.parse().unwrap();
+    let send = async |id: &str| {
+        let body = json!({"model": "m", "input": [prompt(id)]}).to_string();
+        let (head, _) = ask(address, post("/v1/responses", "", body.as_bytes())).await;
+        assert_eq!(head.status(), 200);
+        provider.received().pop().unwrap().json.unwrap()["input"].to_string()
+    };
+    let restart: &[&[&str]] = &[&["restart"]];
+    let url = provider.base_url();
+    let stop_and_start: &[&[&str]] = &[&["stop"], &["start", "--upstream", &url]];
+    for (name, commands) in [("restart", restart), ("stop", stop_and_start)] {
+        home.write("number", "1");
+        let ids: Vec<String> = (0..6).map(|n| format!("{name}-{n}")).collect();
+        for id in &ids {
+            assert!(send(id).await.contains("context-of-1"));
+        }
+        home.write("number", "2");
+        for command in commands {
+            home.ok(command);
+        }
+        for id in &ids {
+            let read = send(id).await;
+            assert!(read.contains("context-of-1"), "{id}: {read}");
+        }
+    }
+    home.ok(&["stop"]);
+}

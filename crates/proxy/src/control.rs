@@ -22,6 +22,14 @@ pub struct Control {
 }
 
 impl Control {
+    /// Puts into its file what was changed in conversations and waits to be written: a successor is
+    /// about to read it.
+    pub async fn keep_history(&self) {
+        let history = Arc::clone(&self.line.load().history);
+        // It only fails when the runtime ends.
+        let _ = tokio::task::spawn_blocking(move || history.flush()).await;
+    }
+
     /// Stops accepting, for another process does from now on, and lets what is here finish within
     /// `timeouts.handover`.
     pub fn hand_over(&self) {

@@ -281,6 +281,7 @@ impl Proxy {
         let cut = if drained { 0 } else { line.open_connections() };
         let handed_over = *control.phase.borrow() == Phase::HandedOver;
         workers.end();
+        control.keep_history().await;
         Ok(Drained { cut, handed_over })
     }
 }

@@ -161,7 +161,7 @@ impl Door {
                 }
             };
             match asked {
-                Ok((stream, _)) => match self.hand_over(&stream).await {
+                Ok((stream, _)) => match self.hand_over(&stream, &control).await {
                     Ok(()) => break stream,
                     Err(error) => tracing::warn!(
                         target: "codex-plus",
@@ -189,12 +189,13 @@ impl Door {
         std::future::pending::<()>().await;
     }
 
-    async fn hand_over(&self, stream: &UnixStream) -> io::Result<()> {
+    async fn hand_over(&self, stream: &UnixStream, control: &Control) -> io::Result<()> {
         only_ours(stream)?;
         let (word, _) = tokio::time::timeout(PROMPT, hear(stream)).await??;
         if word != TAKE_OVER {
             return Err(io::Error::other("it asked for something else"));
         }
+        control.keep_history().await;
         let given = serde_json::to_string(&Given {
             listen: self.listen,
             pid: std::process::id(),

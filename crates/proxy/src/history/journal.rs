@@ -1,13 +1,17 @@
 //! The memory on disk, so that a restart forgets nothing: one line of JSON for each amendment.
 //!
 //! Lines are written by a thread of their own, through a bounded queue that drops rather than
-//! wait. They hold what was said in conversations, so the file is its owner's alone.
+//! wait. It rests after it wrote, so that a busy proxy does not wake it once an edit; who must not
+//! lose the last lines asks for them. They hold what was said in conversations, so the file is its
+//! owner's alone.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use codex_plus_wire::patch::{Patch, PatchOp, PathPart};
@@ -16,9 +20,12 @@ use serde_json::value::RawValue;
 
 use super::amendment::Amendment;
 use super::key::ItemKey;
+use super::writer::{Entry, Told, Writer};
 
 /// Lines waiting to be written; further ones are dropped.
-const QUEUE: usize = 1_024;
+const QUEUE: usize = 2_048;
+/// How long one who asks for the last lines waits for them.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Lines a file may have more than twice what counts before it is written anew.
 const MOSTLY: usize = 1_000;
 
@@ -45,13 +52,11 @@ struct Edit {
     value: Option<Box<RawValue>>,
 }
 
-/// What a line says: that something was done to an item, or that it is forgotten.
-pub type Entry = (ItemKey, Option<Amendment>);
-
 /// Writes entries behind each other.
 #[derive(Debug)]
 pub(super) struct Journal {
-    queue: SyncSender<Entry>,
+    queue: SyncSender<Told>,
+    writer: Thread,
 }
 
 impl Journal {
@@ -71,53 +76,42 @@ impl Journal {
         } else {
             open(path, false)?
         };
-        let (queue, entries) = sync_channel(QUEUE);
-        let (path, written) = (path.to_owned(), file.metadata()?.len());
-        std::thread::Builder::new()
+        let (queue, told) = sync_channel(QUEUE);
+        let writer = Writer::new(path, file, limit as u64 * 4)?;
+        let thread = std::thread::Builder::new()
             .name("history".to_owned())
-            .spawn(move || write(&path, file, written, limit as u64 * 4, &entries))?;
-        Ok(Self { queue })
+            .spawn(move || writer.run(&told, write_line))?;
+        Ok(Self {
+            queue,
+            writer: thread.thread().clone(),
+        })
     }
 
     /// Puts an entry into the file; never waits.
     pub(super) fn add(&self, key: ItemKey, amendment: Option<Amendment>) {
-        match self.queue.try_send((key, amendment)) {
+        match self.queue.try_send(Told::Entry((key, amendment))) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 tracing::warn!("an edit is not kept over a restart: the disk does not keep up");
             }
         }
     }
-}
 
-/// Ends with its queue. A file that grew beyond `most` bytes is left alone until the next start.
-fn write(path: &Path, mut file: File, mut written: u64, most: u64, entries: &Receiver<Entry>) {
-    let mut lost = 0_u64;
-    for entry in entries {
-        let mut line = write_line(&entry);
-        if written + line.len() as u64 > most {
-            continue;
-        }
-        if lost > 0 {
-            // The one that failed may have left its beginning.
-            line.insert(0, b'\n');
-        }
-        // One write a line: two processes may share the file during a restart.
-        match file.write_all(&line) {
-            Ok(()) => {
-                written += line.len() as u64;
-                if lost > 0 {
-                    tracing::info!(lost, "edits are kept over a restart again");
-                }
-                lost = 0;
+    /// Waits, for a bounded time, until everything added so far is in the file.
+    pub(super) fn flush(&self) {
+        let deadline = Instant::now() + LAST_WORDS;
+        let (done, is_done) = sync_channel(1);
+        let mut ask = Told::Asked(done);
+        while let Err(TrySendError::Full(back)) = self.queue.try_send(ask) {
+            if Instant::now() >= deadline {
+                return;
             }
-            Err(error) => {
-                if lost == 0 {
-                    tracing::warn!(path = %path.display(), %error, "edits are not kept over a restart for now");
-                }
-                lost += 1;
-            }
+            ask = back;
+            self.writer.unpark();
+            std::thread::sleep(Duration::from_millis(1));
         }
+        self.writer.unpark();
+        let _ = is_done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -265,6 +259,23 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         panic!("it was not kept");
+    }
+
+    #[test]
+    fn what_waits_is_in_the_file_once_it_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys: Vec<_> = (0..50).map(|n| ItemKey::of_id(&n.to_string())).collect();
+        let first = History::kept_in(folder.path(), 1 << 20);
+        for half in keys.chunks(25) {
+            for key in half {
+                first.remember(*key, amendment("kept"));
+            }
+            first.flush();
+            let second = History::kept_in(folder.path(), 1 << 20);
+            for key in half {
+                assert_eq!(second.recall(*key), Some(amendment("kept")));
+            }
+        }
     }
 
     #[test]

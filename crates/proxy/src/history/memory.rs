@@ -98,6 +98,13 @@ impl History {
         }
     }
 
+    /// Waits, for a bounded time, until all of it is in the file that keeps it.
+    pub(crate) fn flush(&self) {
+        if let Some(journal) = &self.journal {
+            journal.flush();
+        }
+    }
+
     /// What was done to an item; counts as a use.
     pub fn recall(&self, key: ItemKey) -> Option<Amendment> {
         let mut state = self.lock();

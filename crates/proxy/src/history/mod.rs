@@ -11,9 +11,11 @@ mod journal;
 mod key;
 mod memory;
 mod replay;
+mod writer;
 
 pub use amendment::Amendment;
-pub use journal::{Entry, read_line, write_line};
+pub use journal::{read_line, write_line};
 pub use key::ItemKey;
 pub use memory::History;
 pub(crate) use replay::{Slot, SlotState, apply, remove, replay, write};
+pub use writer::Entry;

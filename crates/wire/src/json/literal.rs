@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::specials::{BLOCK, plain_prefix, specials};
+use super::specials::{BLOCK, LONG_BLOCK, Masks, plain_prefix, specials};
 use super::{Cursor, Malformed};
 
 impl Cursor<'_> {
@@ -15,26 +15,42 @@ impl Cursor<'_> {
         let rest = |at: usize| bytes.get(at..).unwrap_or_default();
         let mut at = self.pos + 1;
         let mut escaped = false;
-        // Escapes stand close together in code and logs: one look at a block serves all of its.
-        while let Some(block) = rest(at).first_chunk::<BLOCK>() {
-            let mut found = specials(block);
-            let mut next = at + BLOCK;
-            while found != 0 {
-                let special = at + found.trailing_zeros() as usize;
-                let Some(length) = escape_length(rest(special)) else {
-                    return self.end_string(special, escaped);
-                };
-                escaped = true;
-                let behind = special + length;
-                if behind >= next {
-                    next = behind;
-                    break;
+        // Most literals are short; their end is in sight.
+        if let Some(block) = rest(at).first_chunk::<BLOCK>() {
+            match within(block, rest(at)) {
+                Sight::End(length, some) => return self.end_string(at + length, some),
+                Sight::On(length, some) => {
+                    at += length;
+                    escaped = some;
                 }
-                found &= u32::MAX << (behind - at);
             }
-            at = next;
         }
-        // The last few bytes of the text.
+        // Long ones are code and logs, where escapes stand close together.
+        let mut open = false;
+        while let Some(block) = rest(at).first_chunk::<LONG_BLOCK>() {
+            let judged = Masks::of(block).judge(open);
+            if judged.broken || !self.are_escapes(at, judged.letters) {
+                break;
+            }
+            escaped |= judged.escaped;
+            if let Some(end) = judged.end {
+                self.pos = at + end + 1;
+                return Ok(escaped);
+            }
+            open = judged.open;
+            at += LONG_BLOCK;
+        }
+        // The last few bytes of the text, or something that has no place in it.
+        at -= usize::from(open);
+        while let Some(block) = rest(at).first_chunk::<BLOCK>() {
+            match within(block, rest(at)) {
+                Sight::End(length, some) => return self.end_string(at + length, escaped | some),
+                Sight::On(length, some) => {
+                    at += length;
+                    escaped |= some;
+                }
+            }
+        }
         loop {
             at += plain_prefix(rest(at));
             let Some(length) = escape_length(rest(at)) else {
@@ -43,6 +59,19 @@ impl Cursor<'_> {
             escaped = true;
             at += length;
         }
+    }
+
+    /// Whether escapes are ones, by where their letters are behind byte `at`.
+    #[inline]
+    fn are_escapes(&self, at: usize, mut letters: u64) -> bool {
+        while letters != 0 {
+            let escape = at + letters.trailing_zeros() as usize - 1;
+            if escape_length(self.bytes.get(escape..).unwrap_or_default()).is_none() {
+                return false;
+            }
+            letters &= letters - 1;
+        }
+        true
     }
 
     /// Ends a literal at its closing quote; anything else has no place in it.
@@ -93,6 +122,34 @@ impl Cursor<'_> {
         self.pos += digits;
         Ok(())
     }
+}
+
+/// How far a literal was read, and whether there were escapes.
+enum Sight {
+    /// To something that is no escape: its end, if it is well.
+    End(usize, bool),
+    /// To where it goes on.
+    On(usize, bool),
+}
+
+/// Reads a literal in one block, with which `text` begins.
+#[inline]
+fn within(block: &[u8; BLOCK], text: &[u8]) -> Sight {
+    let mut found = specials(block);
+    let mut escaped = false;
+    while found != 0 {
+        let special = found.trailing_zeros() as usize;
+        let Some(length) = escape_length(text.get(special..).unwrap_or_default()) else {
+            return Sight::End(special, escaped);
+        };
+        escaped = true;
+        let behind = special + length;
+        if behind >= BLOCK {
+            return Sight::On(behind, true);
+        }
+        found &= u32::MAX << behind;
+    }
+    Sight::On(BLOCK, escaped)
 }
 
 /// How long the escape is that this text begins with; `None` when it is none.

@@ -125,7 +125,58 @@ fn jsonish() -> impl Strategy<Value = String> {
     prop::collection::vec(token, 0..12).prop_map(|tokens| tokens.concat())
 }
 
+/// The inside of a long literal: plain runs and escapes in every place of a block, and a few things
+/// that have no place there.
+fn long_literal() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => "[a-z/ n]{0,70}",
+        4 => prop::sample::select(vec![
+            r"\n", r#"\""#, r"\\", r"\\\\\\", r"\t", r"\u001b", r"\/", r"\r", "é", r"\b", r"\f",
+        ])
+        .prop_map(str::to_owned),
+        1 => prop::sample::select(vec!["\n", "\"", r"\", r"\x", r"\u12g4", r"\u00"])
+            .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
+    #[test]
+    fn a_long_literal_ends_where_its_first_quote_stands(inside in long_literal()) {
+        let text = format!("\"{inside}\" ");
+        let mut literals = serde_json::Deserializer::from_str(&text).into_iter::<&RawValue>();
+        let wanted = literals.next().unwrap().ok().map(|_| literals.byte_offset());
+        let mut cursor = Cursor::new(text.as_bytes(), 0);
+        let found = cursor.skip().ok();
+        prop_assert_eq!(found.clone().map(|span| span.end), wanted);
+        // A key says what it says, so escapes in it must not be overlooked.
+        if let Some(span) = found {
+            let literal = &text[span];
+            let object = format!("{{{literal}:1}}");
+            let mut key = Vec::new();
+            Cursor::new(object.as_bytes(), 0)
+                .object(|cursor, name| {
+                    key = name.to_vec();
+                    cursor.skip().map(|_| ())
+                })
+                .map_err(|error: Malformed| error)
+                .unwrap();
+            let said: String = serde_json::from_str(literal).unwrap();
+            prop_assert_eq!(key, said.into_bytes());
+        }
+    }
+
+    /// A literal that is wrong is so at the same byte, however long it is.
+    #[test]
+    fn reading_stops_at_the_byte_that_has_no_place(plain in 0..300_usize, escapes in 0..3_usize) {
+        let inside = r"\\".repeat(escapes) + &"a".repeat(plain);
+        for bad in ["\u{1}", r"\x", r"\u12g4"] {
+            let text = format!("\"{inside}{bad}{}\"", "b".repeat(100));
+            let stopped = Cursor::new(text.as_bytes(), 0).skip().unwrap_err();
+            prop_assert_eq!(stopped.offset, 1 + inside.len());
+        }
+    }
+
     #[test]
     fn accepts_what_serde_json_accepts(text in jsonish()) {
         prop_assert_eq!(accepts(&text), serde_json::from_str::<&RawValue>(&text).is_ok());

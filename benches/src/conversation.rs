@@ -17,10 +17,10 @@ pub fn conversation(size: usize, prompt: &str, cwd: &str) -> String {
     let mut body = String::from(
         r#"{"model":"gpt-5.5","stream":true,"store":false,"tool_choice":"auto","parallel_tool_calls":true,"prompt_cache_key":"019b0000-0000-7000-8000-000000000001","input":["#,
     );
-    // Writing to a String cannot fail, here and below.
+    // Ids that no answer of the upstream has. Writing to a String cannot fail, here and below.
     let _ = write!(
         body,
-        r#"{{"type":"message","role":"developer","id":"msg_0","content":[{{"type":"input_text","text":"You are a coding agent."}}]}},{{"type":"message","role":"user","id":"msg_1","content":[{{"type":"input_text","text":"<environment_context>\n  <cwd>{cwd}</cwd>\n</environment_context>"}}]}},"#
+        r#"{{"type":"message","role":"developer","id":"ctx_0","content":[{{"type":"input_text","text":"You are a coding agent."}}]}},{{"type":"message","role":"user","id":"ctx_1","content":[{{"type":"input_text","text":"<environment_context>\n  <cwd>{cwd}</cwd>\n</environment_context>"}}]}},"#
     );
     let last = format!(
         r#"{{"type":"message","role":"user","id":"{PROMPT_ID}","content":[{{"type":"input_text","text":"{prompt}"}}]}}],"client_metadata":{{"x-codex-turn-metadata":{metadata}}}}}"#,

@@ -14,7 +14,7 @@ use crate::headers::{METADATA_HEADER, SUBAGENT_HEADER};
 
 /// Prompts remembered; the oldest are forgotten first. More than a developer writes in days, and
 /// little enough that the memory of a proxy does not seem to grow while they fill up.
-const MEMORY: usize = 16_384;
+const MEMORY: usize = 8_192;
 
 /// What a request's head says about the turn.
 #[derive(Default)]

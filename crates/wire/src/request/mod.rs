@@ -148,6 +148,14 @@ impl RequestBody {
         self.text(self.fields.message_type.as_ref())
     }
 
+    /// `text.format.type`: the form that the answer is to have, `json_schema` for one.
+    pub fn text_format(&self) -> Option<Cow<'_, str>> {
+        let within = self.fields.text.as_ref()?;
+        let format = scan::member(&self.source, within, b"format")?;
+        let kind = scan::member(&self.source, &format, b"type")?;
+        self.text(Some(&kind))
+    }
+
     /// Which API the body is written for; `input` decides when both fields are there.
     pub fn dialect(&self) -> Dialect {
         self.fields.dialect

@@ -17,6 +17,7 @@ pub(super) struct Fields {
     pub(super) prompt_cache_key: Option<Span>,
     pub(super) client_metadata: Option<Span>,
     pub(super) message_type: Option<Span>,
+    pub(super) text: Option<Span>,
     pub(super) dialect: Dialect,
     pub(super) items: Vec<Item>,
     pub(super) items_span: Option<Span>,
@@ -36,6 +37,7 @@ impl Fields {
             prompt_cache_key: None,
             client_metadata: None,
             message_type: None,
+            text: None,
             dialect: Dialect::Unknown,
             items: Vec::new(),
             items_span: None,
@@ -59,6 +61,7 @@ impl Fields {
                 b"prompt_cache_key" => &mut fields.prompt_cache_key,
                 b"client_metadata" => &mut fields.client_metadata,
                 b"type" => &mut fields.message_type,
+                b"text" => &mut fields.text,
                 _ => {
                     cursor.skip()?;
                     return Ok(());

@@ -73,6 +73,7 @@ impl Fields {
             prompt_cache_key: behind(&self.prompt_cache_key),
             client_metadata: behind(&self.client_metadata),
             message_type: behind(&self.message_type),
+            text: behind(&self.text),
             dialect: self.dialect,
             items,
             items_span: Some(list.start..list.end.saturating_add_signed(by)),

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use codex_plus_project::status_line::{Mode, StatusLines};
 use codex_plus_wire::event::{EventKind, EventKinds};
-use codex_plus_wire::patch;
 use codex_plus_wire::request::RequestBody;
 use codex_plus_wire::turn::{TurnKind, TurnMetadata};
 use http::request::Parts;
@@ -143,9 +142,6 @@ impl Filter for StatusLineFilter {
 
 /// Whether the answer is to have a form in which a line of ours would be a mistake.
 fn is_structured(body: &RequestBody) -> bool {
-    let whole = 0..body.bytes().len();
-    let path = ["text".into(), "format".into(), "type".into()];
-    let format = patch::locate(body.bytes(), &whole, &path);
-    let format = format.and_then(|span| body.bytes().get(span));
-    format.is_some_and(|format| format.starts_with(b"\"json"))
+    let format = body.text_format();
+    format.is_some_and(|format| format.starts_with("json"))
 }

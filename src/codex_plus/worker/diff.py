@@ -10,7 +10,6 @@ out. Edits of one list come back to front, so an index means the same before and
 from __future__ import annotations
 
 import marshal
-from difflib import SequenceMatcher
 from typing import Any, Dict, List, Optional, Union
 
 Path = List[Union[str, int]]
@@ -271,6 +270,8 @@ def _differing(old: List[Any], new: List[Any]) -> List[Any]:
         keys = [[marshal.dumps(item, 0) for item in side] for side in (old, new)]
     except ValueError:
         return whole
+    from difflib import SequenceMatcher  # rarely needed, and a start must be short
+
     codes = SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes()
     return [code[1:] for code in codes if code[0] != "equal"]
 

@@ -55,7 +55,8 @@ class Worker(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         version = ".".join(map(str, sys.version_info[:3]))
-        self.send(frames.encode(frames.HELLO, 0, json.dumps({"python": version, **self._program}).encode()))
+        told = {"python": version, **self._program}
+        self.send(frames.encode(frames.HELLO, 0, json.dumps(told).encode()))
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
         # At once: hooks may have left threads that would keep the process.
@@ -217,8 +218,8 @@ def serve(
     logging.captureWarnings(True)
     loop.set_exception_handler(_lost_exception)
     # What is here now stays: the collector need not go through it again with every large body.
-    gc.collect()
     gc.freeze()
+    gc.enable()
     loop.run_until_complete(loop.create_unix_connection(lambda: worker, sock=connection))
     try:
         loop.run_forever()

@@ -41,7 +41,7 @@ enum Sharing {
 const ASKED_AFTER: Duration = Duration::from_millis(5);
 /// ...and one that gives none for so long gets company: a fresh interpreter takes longer to come up
 /// than the calls that may come meanwhile should wait.
-const SILENT_FOR: Duration = Duration::from_millis(15);
+const SILENT_FOR: Duration = Duration::from_millis(10);
 
 /// After an interpreter could not be started, calls fail at once for so long.
 const START_PAUSE: Duration = Duration::from_secs(1);

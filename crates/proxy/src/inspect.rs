@@ -121,11 +121,10 @@ pub(crate) async fn review(
     }
 }
 
-/// Whether the body is another one than the client sent. Edits that a filter has read already stand
-/// in a buffer of their own.
+/// Whether the body is another one than the client sent.
 fn is_changed(request: &Inspection<'_>, original: &Bytes) -> bool {
     let body = request.body.as_ref();
-    body.is_some_and(|body| body.is_edited() || body.bytes().as_ptr() != original.as_ptr())
+    body.is_some_and(|body| !body.is(original))
 }
 
 /// Does again what was done to earlier items. A body that would not survive it goes on as it is.

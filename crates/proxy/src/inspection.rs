@@ -161,7 +161,7 @@ impl Inspection<'_> {
         let body = self.body.as_mut().ok_or(AmendError::Missing)?;
         body.commit()?;
         let item = body.items().get(index).ok_or(AmendError::Missing)?.clone();
-        let edited = apply(body, &item, &amendment)?;
+        let edited = apply(&item, &amendment)?;
         let last = body.items().get(behind - 1).unwrap_or(&item);
         let end = last.span().end;
         edit(body, |body| write(body, &item, end, &amendment, edited))?;

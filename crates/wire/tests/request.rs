@@ -144,6 +144,34 @@ fn edits_become_chunks_of_the_source() {
 }
 
 #[test]
+fn edits_upon_edits_leave_the_rest_where_it_is() {
+    let text = r#"{"input":[{"id":"1","content":"a"},{"id":"2","content":"b"}],"model":"m"}"#;
+    let source = Bytes::from_static(text.as_bytes());
+    let mut body = RequestBody::parse(source.clone()).unwrap();
+    for (index, words) in [(1, "longer"), (0, "\"\n"), (1, "c")] {
+        let literal = body.items()[index].text_parts()[0].span.clone();
+        body.set_text(literal, words).unwrap();
+        body.commit().unwrap();
+        assert_eq!(body.items()[index].text_parts()[0].text, words);
+    }
+    assert!(!body.is(&source));
+    assert_eq!(body.model().as_deref(), Some("m"));
+    let expected =
+        r#"{"input":[{"id":"1","content":"\"\n"},{"id":"2","content":"c"}],"model":"m"}"#;
+    let own = source.as_ptr_range();
+    let chunks = body.clone().into_chunks();
+    let kept = chunks.iter().filter(|chunk| own.contains(&chunk.as_ptr()));
+    // All but the two literals.
+    let kept: usize = kept.map(Bytes::len).sum();
+    assert_eq!(kept, text.len() - 6);
+    assert_eq!(chunks.concat(), expected.as_bytes());
+    for item in body.items() {
+        assert_eq!(item.raw(), &body.bytes()[item.span()]);
+    }
+    assert_eq!(body.into_bytes(), expected);
+}
+
+#[test]
 fn an_edit_that_breaks_the_body_is_not_committed() {
     let mut body = parse(r#"{"model":"a"}"#);
     body.insert(1, "oops").unwrap();

@@ -135,7 +135,7 @@ impl Replay<'_> {
         self.slots.push(slot);
         self.slots
             .extend(amendment.after.iter().map(|_| Slot::ours()));
-        let edited = apply(self.body, item, amendment).unwrap_or_else(|error| {
+        let edited = apply(item, amendment).unwrap_or_else(|error| {
             tracing::debug!(%error, "an item has another form than when it was edited first");
             None
         });
@@ -144,15 +144,11 @@ impl Replay<'_> {
 }
 
 /// An item with the edits of an amendment; none when it stays what it was.
-pub(crate) fn apply(
-    body: &RequestBody,
-    item: &Item,
-    amendment: &Amendment,
-) -> Result<Option<Bytes>, PatchError> {
+pub(crate) fn apply(item: &Item, amendment: &Amendment) -> Result<Option<Bytes>, PatchError> {
     if amendment.edits.is_empty() {
         return Ok(None);
     }
-    let raw = body.bytes().slice(item.span());
+    let raw = item.raw_bytes();
     let edited = patch::apply(&raw, &amendment.edits)?;
     Ok(Some(edited).filter(|edited| *edited != raw))
 }

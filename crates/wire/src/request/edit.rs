@@ -55,18 +55,4 @@ impl Edits {
             len - edit.span.len() + edit.bytes.len()
         })
     }
-
-    /// Slices of `source` and the replacements, in order; empty ones are left out.
-    pub(super) fn apply(&self, source: &Bytes) -> Vec<Bytes> {
-        let mut chunks = Vec::with_capacity(self.0.len() * 2 + 1);
-        let mut from = 0;
-        for edit in &self.0 {
-            chunks.push(source.slice(from..edit.span.start));
-            chunks.push(edit.bytes.clone());
-            from = edit.span.end;
-        }
-        chunks.push(source.slice(from..));
-        chunks.retain(|chunk| !chunk.is_empty());
-        chunks
-    }
 }

@@ -82,15 +82,30 @@ pub(super) fn moved(span: &Span, by: isize) -> Span {
     span.start.saturating_add_signed(by)..span.end.saturating_add_signed(by)
 }
 
-/// One element of `input` or `messages`. Its spans are places in the whole body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One element of `input` or `messages`. The spans it tells are places in the whole body.
+#[derive(Debug, Clone)]
 pub struct Item {
-    /// The whole body, shared.
+    /// The buffer that it was read from, shared: the body as it came, or what an edit put in.
     source: Bytes,
+    /// Where it stands in that buffer; so do its members.
     span: Span,
     members: Members,
     plain: bool,
+    /// How much further on all of that is in the body.
+    by: isize,
 }
+
+/// Two items are equal when they say the same at the same place, whatever buffer they are in.
+impl PartialEq for Item {
+    fn eq(&self, other: &Self) -> bool {
+        self.span() == other.span()
+            && self.raw() == other.raw()
+            && self.plain == other.plain
+            && self.members.moved(self.by) == other.members.moved(other.by)
+    }
+}
+
+impl Eq for Item {}
 
 impl Item {
     pub(super) fn new(source: Bytes, span: Span, members: Members) -> Self {
@@ -99,6 +114,7 @@ impl Item {
             span,
             members,
             plain: false,
+            by: 0,
         }
     }
 
@@ -113,27 +129,34 @@ impl Item {
             span,
             members,
             plain: true,
+            by: 0,
         }
     }
 
-    /// The same item in another body, so many bytes further on.
-    pub(super) fn moved(&self, source: &Bytes, by: isize) -> Self {
-        Self {
-            source: source.clone(),
-            span: moved(&self.span, by),
-            members: self.members.moved(by),
-            plain: self.plain,
-        }
+    /// The same item so many bytes further on in the body.
+    pub(super) fn moved(self, by: isize) -> Self {
+        let by = self.by.saturating_add(by);
+        Self { by, ..self }
+    }
+
+    /// Where in the body a span of the buffer is.
+    fn outer(&self, span: &Span) -> Span {
+        moved(span, self.by)
     }
 
     /// Where the item stands.
     pub fn span(&self) -> Range<usize> {
-        self.span.clone()
+        self.outer(&self.span)
     }
 
     /// The item's JSON.
     pub fn raw(&self) -> &[u8] {
         self.source.get(self.span.clone()).unwrap_or_default()
+    }
+
+    /// The same, shared.
+    pub fn raw_bytes(&self) -> Bytes {
+        self.source.slice(self.span.clone())
     }
 
     /// True when `input` is a plain string and this item is all of it.
@@ -183,22 +206,26 @@ impl Item {
 
     /// Where `content` stands.
     pub fn content(&self) -> Option<Range<usize>> {
-        self.members.content.clone()
+        let content = self.members.content.as_ref()?;
+        Some(self.outer(content))
     }
 
     /// Where the `output` of a call output stands: a string or an array of parts.
     pub fn output(&self) -> Option<Range<usize>> {
-        self.members.output.clone()
+        let output = self.members.output.as_ref()?;
+        Some(self.outer(output))
     }
 
     /// Where the `input` of a `custom_tool_call` stands.
     pub fn input(&self) -> Option<Range<usize>> {
-        self.members.input.clone()
+        let input = self.members.input.as_ref()?;
+        Some(self.outer(input))
     }
 
     /// Where the `arguments` of a `function_call` stand.
     pub fn arguments(&self) -> Option<Range<usize>> {
-        self.members.arguments.clone()
+        let arguments = self.members.arguments.as_ref()?;
+        Some(self.outer(arguments))
     }
 
     /// The text of `content`: the string itself, or its text parts in order.
@@ -221,10 +248,11 @@ impl Item {
             ("output", &self.members.output),
         ] {
             let Some(within) = within else { continue };
-            if within == literal {
+            let outer = self.outer(within);
+            if outer == *literal {
                 return Some(vec![name.into()]);
             }
-            if within.contains(&literal.start) {
+            if outer.contains(&literal.start) {
                 let mut texts = self.parts(Some(within)).into_iter().map(|part| part.text);
                 let at = texts.position(|text| text.is_some_and(|text| text.span == *literal))?;
                 return Some(vec![name.into(), at.into(), "text".into()]);
@@ -295,6 +323,7 @@ impl Item {
 
     fn part_text(&self, span: Span) -> Option<TextPart<'_>> {
         let text = self.text(Some(&span))?;
+        let span = self.outer(&span);
         Some(TextPart { span, text })
     }
 

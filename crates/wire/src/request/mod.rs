@@ -8,6 +8,7 @@ mod edit;
 mod item;
 mod scan;
 mod splice;
+mod text;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -19,6 +20,7 @@ use crate::json::{self, Malformed, Span};
 use edit::Edits;
 pub use item::{ContentPart, Item, Role};
 use scan::Fields;
+use text::Text;
 
 /// Most items one body may hold; real conversations have hundreds.
 pub const MAX_ITEMS: usize = 65_536;
@@ -75,7 +77,7 @@ pub enum Dialect {
 /// A request body and the edits made to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestBody {
-    source: Bytes,
+    text: Text,
     fields: Fields,
     edits: Edits,
 }
@@ -88,23 +90,39 @@ impl RequestBody {
     pub fn parse(bytes: Bytes) -> Result<Self, BodyError> {
         let fields = Fields::scan(&bytes)?;
         Ok(Self {
-            source: bytes,
+            text: Text::of(bytes),
             fields,
             edits: Edits::default(),
         })
     }
 
-    /// The body as it was parsed, without edits.
+    /// The body as it was parsed or last committed, in one buffer: that costs a copy once edits
+    /// were committed.
     pub fn bytes(&self) -> &Bytes {
-        &self.source
+        self.text.whole()
+    }
+
+    /// Whether this is still the very buffer that it was parsed from.
+    pub fn is(&self, original: &Bytes) -> bool {
+        !self.is_edited() && self.text.is(original)
     }
 
     fn text(&self, span: Option<&Span>) -> Option<Cow<'_, str>> {
-        json::unescape(self.source.get(span?.clone())?)
+        json::unescape(self.text.get(span?)?)
+    }
+
+    /// The text of a member of the object at `within`, by the way to it.
+    fn text_within(&self, within: Option<&Span>, way: &[&[u8]]) -> Option<Cow<'_, str>> {
+        let mut value = self.text.get(within?)?;
+        for name in way {
+            let span = scan::member(value, &(0..value.len()), name)?;
+            value = value.get(span)?;
+        }
+        json::unescape(value)
     }
 
     fn flag(&self, span: Option<&Span>) -> Option<bool> {
-        match self.source.get(span?.clone())? {
+        match self.text.get(span?)? {
             b"true" => Some(true),
             b"false" => Some(false),
             _ => None,
@@ -138,9 +156,8 @@ impl RequestBody {
 
     /// The string `client_metadata["x-codex-turn-metadata"]`.
     pub fn metadata(&self) -> Option<Cow<'_, str>> {
-        let within = self.fields.client_metadata.as_ref()?;
-        let span = scan::member(&self.source, within, b"x-codex-turn-metadata")?;
-        self.text(Some(&span))
+        let within = self.fields.client_metadata.as_ref();
+        self.text_within(within, &[b"x-codex-turn-metadata"])
     }
 
     /// The top-level `type`: `response.create` on WebSocket, absent over HTTP.
@@ -150,10 +167,7 @@ impl RequestBody {
 
     /// `text.format.type`: the form that the answer is to have, `json_schema` for one.
     pub fn text_format(&self) -> Option<Cow<'_, str>> {
-        let within = self.fields.text.as_ref()?;
-        let format = scan::member(&self.source, within, b"format")?;
-        let kind = scan::member(&self.source, &format, b"type")?;
-        self.text(Some(&kind))
+        self.text_within(self.fields.text.as_ref(), &[b"format", b"type"])
     }
 
     /// Which API the body is written for; `input` decides when both fields are there.
@@ -177,7 +191,7 @@ impl RequestBody {
     /// [`BodyError::Overlap`] when an earlier edit is about the same bytes (after
     /// [`Self::commit`] they can be edited again), [`BodyError::OutOfRange`].
     pub fn replace(&mut self, span: Range<usize>, json: impl Into<Bytes>) -> Result<(), BodyError> {
-        self.edits.add(span, json.into(), self.source.len())
+        self.edits.add(span, json.into(), self.text.len())
     }
 
     /// Replaces the bytes of `span` by a JSON string literal that says `text`.
@@ -193,7 +207,7 @@ impl RequestBody {
     /// # Errors
     /// As [`Self::replace`]; at the edges of a replaced span is no overlap.
     pub fn insert(&mut self, at: usize, bytes: impl Into<Bytes>) -> Result<(), BodyError> {
-        self.edits.add(at..at, bytes.into(), self.source.len())
+        self.edits.add(at..at, bytes.into(), self.text.len())
     }
 
     /// True when an edit is waiting.
@@ -203,7 +217,7 @@ impl RequestBody {
 
     /// Length in bytes with the edits applied.
     pub fn len(&self) -> usize {
-        self.edits.resulting_len(self.source.len())
+        self.edits.resulting_len(self.text.len())
     }
 
     /// Never true for a body that was parsed.
@@ -211,41 +225,34 @@ impl RequestBody {
         self.len() == 0
     }
 
-    /// The edited body as slices of the original and replacements, without copying.
+    /// The edited body as slices of the original and replacements, without copying; in one buffer
+    /// when somebody has seen it so.
     pub fn into_chunks(self) -> Vec<Bytes> {
-        self.edits.apply(&self.source)
+        self.text.edited(&self.edits).into_pieces()
     }
 
     /// The edited body in one buffer; without edits the very buffer that was parsed.
     pub fn into_bytes(self) -> Bytes {
-        self.flattened()
+        self.text.edited(&self.edits).whole().clone()
     }
 
-    fn flattened(&self) -> Bytes {
-        if self.edits.is_empty() {
-            return self.source.clone();
-        }
-        let mut flat = Vec::with_capacity(self.len());
-        for chunk in self.edits.apply(&self.source) {
-            flat.extend_from_slice(&chunk);
-        }
-        Bytes::from(flat)
-    }
-
-    /// Applies the edits and reads the result, so that later readers see them. Edits of items
-    /// cost a copy of the body; edits of other fields have the whole of it read again.
+    /// Applies the edits and reads the result, so that later readers see them. Of edits of items
+    /// only what they put in is read, and nothing is copied; edits of other fields have the whole
+    /// body copied and read again.
     ///
     /// # Errors
     /// As [`Self::parse`] when the edits broke the body; it is then left as it was.
     pub fn commit(&mut self) -> Result<(), BodyError> {
         if self.is_edited() {
-            let source = self.flattened();
-            let fields = match self.fields.spliced(&self.edits, &source) {
-                Some(fields) => fields,
-                None => Fields::scan(&source)?,
+            let mut text = self.text.edited(&self.edits);
+            let fields = if let Some(fields) = self.fields.spliced(&self.edits, &text) {
+                fields
+            } else {
+                text = Text::of(text.whole().clone());
+                Fields::scan(text.whole())?
             };
             *self = Self {
-                source,
+                text,
                 fields,
                 edits: Edits::default(),
             };

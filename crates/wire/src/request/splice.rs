@@ -1,11 +1,10 @@
 //! Reading an edited body without reading again what was not edited.
 
-use bytes::Bytes;
-
 use super::MAX_ITEMS;
 use super::edit::{Edit, Edits};
 use super::item::{Item, moved};
 use super::scan::{self, Fields};
+use super::text::Text;
 use crate::json::{Cursor, Span, check_utf8};
 
 /// Items stand in the list, which stands in the body.
@@ -16,7 +15,7 @@ impl Fields {
     ///
     /// Only items that were edited or put in are read. None when an edit is about anything else or
     /// leaves something odd: then the whole is to be read.
-    pub(super) fn spliced(&self, edits: &Edits, edited: &Bytes) -> Option<Self> {
+    pub(super) fn spliced(&self, edits: &Edits, edited: &Text) -> Option<Self> {
         let list = self.items_span.clone()?;
         if self.items.iter().any(Item::is_plain) {
             return None;
@@ -86,7 +85,7 @@ struct Splice<'a> {
     old: &'a [Item],
     /// The first old item that has not been passed.
     next: usize,
-    edited: &'a Bytes,
+    edited: &'a Text,
     /// By how many bytes the edits so far moved what is behind them.
     by: isize,
     items: Vec<Item>,
@@ -98,7 +97,7 @@ impl Splice<'_> {
         while let Some(item) = self.old.get(self.next)
             && item.span().end <= at
         {
-            self.items.push(item.moved(self.edited, self.by));
+            self.items.push(item.clone().moved(self.by));
             self.next += 1;
         }
     }
@@ -167,10 +166,12 @@ impl Splice<'_> {
 
     /// Reads the item that a span of the new body is.
     fn read(&mut self, span: Span) -> Option<()> {
-        check_utf8(self.edited.get(span.clone())?).ok()?;
-        let mut cursor = Cursor::within(self.edited, span.start, ITEM_DEPTH);
-        let item = scan::item(&mut cursor, self.edited).ok()?;
-        (item.span() == span).then(|| self.items.push(item))
+        let text = self.edited.slice(&span)?;
+        check_utf8(&text).ok()?;
+        let mut cursor = Cursor::within(&text, 0, ITEM_DEPTH);
+        let item = scan::item(&mut cursor, &text).ok()?;
+        let by = isize::try_from(span.start).ok()?;
+        (item.span() == (0..text.len())).then(|| self.items.push(item.moved(by)))
     }
 }
 

@@ -19,6 +19,8 @@ mod encoding;
 mod event;
 #[path = "../fuzz/laws/frame.rs"]
 mod frame;
+#[path = "../fuzz/laws/framing.rs"]
+mod framing;
 #[path = "../fuzz/laws/git_status.rs"]
 mod git_status;
 #[path = "../fuzz/laws/history_line.rs"]
@@ -133,7 +135,7 @@ mod laws {
     use super::*;
 
     laws! {
-        command_call command_file encoding event frame git_status history_line hook_file patch
+        command_call command_file encoding event frame framing git_status history_line hook_file patch
         request sse turn worker_frame
     }
 }

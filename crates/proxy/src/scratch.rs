@@ -10,10 +10,23 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// One read of a busy connection.
-const ROOM: usize = 64 << 10;
+pub(crate) const ROOM: usize = 64 << 10;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; ROOM].into_boxed_slice());
+}
+
+/// Reads once, and shows what came while it lies here; nothing at the end.
+pub(crate) fn poll_look<T>(
+    io: Pin<&mut impl AsyncRead>,
+    cx: &mut Context<'_>,
+    look: impl FnOnce(&[u8]) -> T,
+) -> Poll<io::Result<T>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut read = ReadBuf::new(scratch);
+        ready!(io.poll_read(cx, &mut read))?;
+        Poll::Ready(Ok(look(read.filled())))
+    })
 }
 
 /// Reads once, and puts what came behind what `buffer` holds; the count is 0 at the end.
@@ -22,10 +35,8 @@ pub(crate) fn poll_read(
     cx: &mut Context<'_>,
     buffer: &mut BytesMut,
 ) -> Poll<io::Result<usize>> {
-    SCRATCH.with_borrow_mut(|scratch| {
-        let mut read = ReadBuf::new(scratch);
-        ready!(io.poll_read(cx, &mut read))?;
-        buffer.extend_from_slice(read.filled());
-        Poll::Ready(Ok(read.filled().len()))
+    poll_look(io, cx, |came| {
+        buffer.extend_from_slice(came);
+        came.len()
     })
 }

@@ -4,6 +4,7 @@
 //! constant named beside it, and none panics on bytes from outside. One room per layer of the
 //! wire, outermost first:
 //!
+//! - [`framing`]: where the body of an HTTP/1.1 message ends.
 //! - [`encoding`]: `Content-Encoding`, decoded within a limit and encoded again.
 //! - [`request`]: the request body, read and edited in place.
 //! - [`patch`]: edits of a JSON text by path, down to the bytes they are about.
@@ -15,6 +16,7 @@
 pub mod encoding;
 pub mod event;
 pub mod frame;
+pub mod framing;
 mod json;
 pub mod patch;
 pub mod request;

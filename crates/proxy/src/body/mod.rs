@@ -2,7 +2,6 @@
 
 mod answer;
 mod arriving;
-mod bell;
 mod filtered;
 mod idle;
 mod out;
@@ -10,8 +9,7 @@ mod source;
 mod tap;
 
 pub(crate) use answer::AnswerBody;
-pub(crate) use arriving::{Arriving, Carrier};
-pub(crate) use bell::Bell;
+pub(crate) use arriving::Arriving;
 pub(crate) use filtered::{AskAgain, FilteredBody};
 pub(crate) use out::{BodyFault, OutBody};
 pub(crate) use source::Source;

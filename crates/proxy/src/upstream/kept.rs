@@ -6,25 +6,25 @@
 
 use std::collections::VecDeque;
 use std::error::Error as StdError;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::uri::Authority;
 use http::{Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
+use http_body::{Body, Frame, SizeHint};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tower_service::Service;
 
 use super::dial::{BoxError, Dialer, Within};
-use super::patient::{Answered, Patient};
+use super::http1::{Exchange, Rest, Sending, unasked};
 use super::{IDLE_CONNECTIONS, IDLE_FOR};
-use crate::body::{Arriving, Bell, Carrier, OutBody};
+use crate::body::{Arriving, OutBody};
 use crate::workers;
 
 /// How often waiting connections are looked through.
@@ -54,26 +54,21 @@ struct Shelf(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    lent: VecDeque<Box<Lent>>,
+    idle: VecDeque<Idle>,
     swept: bool,
+}
+
+/// A connection that waits.
+struct Idle {
+    upstream: Authority,
+    stream: TcpStream,
+    since: Instant,
 }
 
 impl Shelf {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A connection, and the way to send a request on it.
-struct Lent {
-    home: Arc<Kept>,
-    upstream: Authority,
-    sender: SendRequest<OutBody>,
-    connection: Connection<TokioIo<Patient>, OutBody>,
-    answered: Answered,
-    open: bool,
-    since: Instant,
-    bell: Arc<Bell>,
 }
 
 impl Kept {
@@ -88,75 +83,95 @@ impl Kept {
     /// Sends a request, whose target is a whole URL, and waits for its answer's head.
     pub(super) async fn send(
         self: &Arc<Self>,
-        mut request: Request<OutBody>,
+        request: Request<OutBody>,
     ) -> Result<Response<Arriving>, Failure> {
         let target = request.uri().clone();
         let Some(upstream) = target.authority() else {
             return Err(Failure::of("the target names no upstream", true));
         };
-        super::address(&mut request, &target);
+        let mut sending = Box::new(Sending::new(request));
         loop {
             let kept = self.take(upstream);
             let was_kept = kept.is_some();
-            let mut lent = match kept {
-                Some(lent) => lent,
-                None => self.connect(upstream.clone(), &target).await?,
+            let stream = match kept {
+                Some(stream) => stream,
+                None => self.connect(&target).await?,
             };
-            match lent.exchange(request).await {
-                Ok(response) => {
-                    return Ok(response.map(|body| Arriving::new(body, Some(lent))));
+            let mut exchange = Box::new(Exchange::new(stream, sending));
+            match poll_fn(|cx| exchange.poll_head(cx)).await {
+                Ok(head) => {
+                    let answer = self.answer(upstream, exchange);
+                    return Ok(head.map(|()| answer));
                 }
-                // It had closed before the request was read: another one may take it.
-                Err((_, Some(unsent))) if was_kept => request = *unsent,
-                Err((error, _)) => return Err(Failure::of(error, false)),
+                Err(error) => match exchange.into_unsent(&error) {
+                    // It had closed before anything was written: another one may take it.
+                    Some(unsent) if was_kept => sending = unsent,
+                    _ => return Err(Failure::of(error, false)),
+                },
             }
         }
     }
 
-    async fn connect(
-        self: &Arc<Self>,
-        upstream: Authority,
-        target: &Uri,
-    ) -> Result<Box<Lent>, Failure> {
-        let stream = self.dialer.clone().call(target.clone()).await;
-        let stream = stream.map_err(|error| Failure::of(error, true))?;
-        let answered = stream.inner().answered();
-        let shaken = http1::Builder::new().handshake(stream).await;
-        let (sender, connection) = shaken.map_err(|error| Failure::of(error, false))?;
-        Ok(Box::new(Lent {
+    fn answer(self: &Arc<Self>, upstream: &Authority, exchange: Box<Exchange>) -> Arriving {
+        if exchange.is_over() {
+            self.release(upstream.clone(), exchange);
+            return Arriving::Empty;
+        }
+        Arriving::Moved(Box::pin(Answer {
             home: Arc::clone(self),
-            upstream,
-            sender,
-            connection,
-            answered,
-            open: true,
-            since: Instant::now(),
-            bell: Arc::default(),
+            upstream: upstream.clone(),
+            state: State::Open(exchange),
         }))
     }
 
-    fn shelf(&self) -> &Shelf {
-        &self.shelves[workers::number() % self.shelves.len()]
+    async fn connect(&self, target: &Uri) -> Result<TcpStream, Failure> {
+        let stream = self.dialer.clone().call(target.clone()).await;
+        let stream = stream.map_err(|error| Failure::of(error, true))?;
+        Ok(stream.into_inner().into_stream())
     }
 
-    fn take(&self, upstream: &Authority) -> Option<Box<Lent>> {
-        let mut waiting = self.shelf().lock();
+    /// A connection that waits here; it may have been closed meanwhile.
+    fn take(&self, upstream: &Authority) -> Option<TcpStream> {
+        let number = workers::number() % self.shelves.len();
+        let mut waiting = self.shelves[number].lock();
         // The one that came last is the likeliest to be alive.
-        while let Some(at) = waiting
-            .lent
+        let at = waiting
+            .idle
             .iter()
-            .rposition(|lent| lent.upstream == *upstream)
-        {
-            let mut lent = waiting.lent.remove(at)?;
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            if lent.is_ready() {
-                return Some(lent);
-            }
-        }
-        None
+            .rposition(|idle| idle.upstream == *upstream)?;
+        let idle = waiting.idle.remove(at)?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(idle.stream)
     }
 
-    fn put(self: &Arc<Self>, mut lent: Box<Lent>) {
+    /// The answer was read to its end: its connection may serve another exchange.
+    fn release(self: &Arc<Self>, upstream: Authority, exchange: Box<Exchange>) {
+        match exchange.into_rest() {
+            Rest::Free(stream) => self.put(upstream, stream),
+            Rest::Owed(owed) => {
+                if let Ok(runtime) = Handle::try_current() {
+                    let home = Arc::clone(self);
+                    // Not for ever: an upstream that takes no more of it would hold the client.
+                    runtime.spawn(tokio::time::timeout(IDLE_FOR, async move {
+                        if let Some(stream) = owed.pay().await {
+                            home.put(upstream, stream);
+                        }
+                    }));
+                }
+            }
+            Rest::Closed => {}
+        }
+    }
+
+    fn put(self: &Arc<Self>, upstream: Authority, stream: TcpStream) {
+        let idle = Idle {
+            upstream,
+            stream,
+            since: Instant::now(),
+        };
+        if !idle.is_quiet() {
+            return;
+        }
         // Without a runtime the process is ending.
         let Ok(runtime) = Handle::try_current() else {
             return;
@@ -165,10 +180,9 @@ impl Kept {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return;
         }
-        lent.since = Instant::now();
         let number = workers::number() % self.shelves.len();
         let mut waiting = self.shelves[number].lock();
-        waiting.lent.push_back(lent);
+        waiting.idle.push_back(idle);
         if !std::mem::replace(&mut waiting.swept, true) {
             runtime.spawn(sweep(Arc::clone(self), number));
         }
@@ -181,83 +195,74 @@ async fn sweep(kept: Arc<Kept>, shelf: usize) {
         tokio::time::sleep(SWEEP).await;
         let mut waiting = kept.shelves[shelf].lock();
         // Longest waiting first.
-        waiting.lent.retain_mut(|lent| {
+        waiting.idle.retain(|idle| {
             let crowded = kept.waiting.load(Ordering::Relaxed) > IDLE_CONNECTIONS;
             let longest = if crowded { MOMENT } else { IDLE_FOR };
-            let stays = lent.since.elapsed() < longest && lent.is_ready();
+            let stays = idle.since.elapsed() < longest && idle.is_quiet();
             if !stays {
                 kept.waiting.fetch_sub(1, Ordering::Relaxed);
             }
             stays
         });
-        if waiting.lent.is_empty() {
+        if waiting.idle.is_empty() {
             waiting.swept = false;
             return;
         }
     }
 }
 
-impl Lent {
-    /// Sends a request; one that was not sent comes back with the error.
-    async fn exchange(
-        &mut self,
-        request: Request<OutBody>,
-    ) -> Result<Response<Incoming>, (hyper::Error, Option<Box<Request<OutBody>>>)> {
-        let mut answer = pin!(self.sender.try_send_request(request));
-        poll_fn(|cx| {
-            self.advance(cx);
-            answer.as_mut().poll(cx)
-        })
-        .await
-        .map_err(|mut failed| {
-            let unsent = failed.take_message().map(Box::new);
-            (failed.into_error(), unsent)
-        })
-    }
-
-    /// Whether another request can be sent at once.
-    fn is_ready(&mut self) -> bool {
-        // Whoever takes it next polls it anew: there is nobody to wake yet.
-        let mut nobody = Context::from_waker(Waker::noop());
-        Pin::new(&mut self.connection)
-            .poll(&mut nobody)
-            .is_pending()
-            && self.sender.is_ready()
+impl Idle {
+    /// Whether the upstream neither closed it nor spoke unasked.
+    fn is_quiet(&self) -> bool {
+        unasked(&self.stream).is_none()
     }
 }
 
-impl Carrier for Lent {
-    fn advance(&mut self, cx: &mut Context<'_>) -> bool {
-        self.open = self.open && Pin::new(&mut self.connection).poll(cx).is_pending();
-        self.open
+/// An answer's body, with the connection it comes over. Dropping it before its end closes that.
+struct Answer {
+    home: Arc<Kept>,
+    upstream: Authority,
+    state: State,
+}
+
+enum State {
+    Open(Box<Exchange>),
+    Over,
+    Failed,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let State::Open(exchange) = &mut self.state else {
+            return Poll::Ready(None);
+        };
+        let polled = exchange.poll_frame(cx);
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            self.state = State::Failed;
+        } else if polled.is_ready()
+            && exchange.is_over()
+            && let State::Open(over) = std::mem::replace(&mut self.state, State::Over)
+        {
+            self.home.release(self.upstream.clone(), over);
+        }
+        polled.map_err(BoxError::from)
     }
 
-    fn bell(&self) -> Arc<Bell> {
-        Arc::clone(&self.bell)
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Over)
     }
 
-    fn release(mut self: Box<Self>) {
-        let home = Arc::clone(&self.home);
-        if self.is_ready() {
-            home.put(self);
-        } else if !self.open {
-            // Its last answer was its last word.
-        } else if let Ok(runtime) = Handle::try_current() {
-            // The answer came before the end of the request, the rest of which is still owed. Not
-            // for ever: an upstream that takes no more of it would hold the client as well.
-            self.answered.set(true);
-            runtime.spawn(tokio::time::timeout(IDLE_FOR, async move {
-                let ready = poll_fn(|cx| {
-                    if !self.advance(cx) {
-                        return Poll::Ready(false);
-                    }
-                    self.sender.poll_ready(cx).map(|ready| ready.is_ok())
-                });
-                if ready.await {
-                    self.answered.set(false);
-                    home.put(self);
-                }
-            }));
+    fn size_hint(&self) -> SizeHint {
+        match &self.state {
+            State::Open(exchange) => exchange.size_hint(),
+            State::Over => SizeHint::with_exact(0),
+            State::Failed => SizeHint::default(),
         }
     }
 }

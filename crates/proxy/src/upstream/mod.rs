@@ -1,6 +1,7 @@
 //! The way to the provider: routes, connections, and the errors of getting there.
 
 mod dial;
+mod http1;
 mod kept;
 mod patient;
 mod route;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Uri, header};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use hyper::client::conn;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -151,7 +152,7 @@ impl Upstream {
             return self.kept.send(request).await;
         }
         match self.pooled.request(request).await {
-            Ok(response) => Ok(response.map(|body| Arriving::new(body, None))),
+            Ok(response) => Ok(response.map(Arriving::Pooled)),
             Err(error) => Err(Failure {
                 connecting: error.is_connect(),
                 error: error.into(),
@@ -172,7 +173,7 @@ impl Upstream {
             .call(target.clone())
             .await
             .map_err(|error| self.explain(name.clone(), error.as_ref(), true))?;
-        let (mut sender, connection) = http1::Builder::new()
+        let (mut sender, connection) = conn::http1::Builder::new()
             .handshake(stream)
             .await
             .map_err(|error| self.explain(name.clone(), &error, false))?;

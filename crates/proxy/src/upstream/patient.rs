@@ -8,8 +8,6 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -21,21 +19,6 @@ use tokio::net::TcpStream;
 pub(crate) struct Patient {
     stream: TcpStream,
     state: State,
-    answered: Answered,
-}
-
-/// Whether the answer is over: a write that breaks then is told like any other.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Answered(Arc<AtomicBool>);
-
-impl Answered {
-    pub(super) fn set(&self, is: bool) {
-        self.0.store(is, Ordering::Relaxed);
-    }
-
-    fn is(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -55,16 +38,12 @@ impl Patient {
         } else {
             State::Plain
         };
-        Self {
-            stream,
-            state,
-            answered: Answered::default(),
-        }
+        Self { stream, state }
     }
 
-    /// To be told when the answer is over.
-    pub(super) fn answered(&self) -> Answered {
-        self.answered.clone()
+    /// The stream itself, for whoever is patient with it.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// What a write comes to; a broken one waits, for the reading end will say so.
@@ -73,18 +52,11 @@ impl Patient {
         write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if self.state == State::Broken {
-            return if self.answered.is() {
-                Poll::Ready(Err(ErrorKind::BrokenPipe.into()))
-            } else {
-                Poll::Pending
-            };
+            return Poll::Pending;
         }
         match write(Pin::new(&mut self.stream)) {
             Poll::Ready(Err(error)) if self.state == State::Whole && is_break(error.kind()) => {
                 self.state = State::Broken;
-                if self.answered.is() {
-                    return Poll::Ready(Err(error));
-                }
                 Poll::Pending
             }
             written => written,
@@ -92,7 +64,8 @@ impl Patient {
     }
 }
 
-fn is_break(kind: ErrorKind) -> bool {
+/// Whether a write failed because the other side reads no more.
+pub(super) fn is_break(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted

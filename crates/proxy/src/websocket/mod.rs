@@ -62,7 +62,7 @@ pub(crate) async fn carry(
     let client = head.extensions.remove::<OnUpgrade>();
     let place = head.extensions.remove::<Arc<Place>>();
     let (true, Some(client)) = (agreed, client) else {
-        let response = response.map(|body| Arriving::new(body, None));
+        let response = response.map(Arriving::Pooled);
         return answers::pass(response, exchange, line.config.timeouts.stream_idle.get());
     };
     let mut answer = Response::new(AnswerBody::whole(bytes::Bytes::new()));

@@ -23,6 +23,9 @@ pub(super) struct Fields {
     pub(super) items_span: Option<Span>,
 }
 
+/// About how long the items of conversations are, in bytes.
+const USUAL_ITEM: usize = 1 << 10;
+
 /// A list of items and where it stands.
 type List = Option<(Span, Vec<Item>)>;
 
@@ -101,8 +104,10 @@ fn items(cursor: &mut Cursor<'_>, source: &Bytes, string: bool) -> Result<List, 
             return Ok(None);
         }
     }
-    let mut items = Vec::new();
     let start = cursor.position();
+    // Room for as many as there usually are, for moving them is a good part of reading a long list.
+    let likely = source.len().saturating_sub(start) / USUAL_ITEM + 4;
+    let mut items = Vec::with_capacity(likely.min(MAX_ITEMS));
     cursor.array(|cursor| {
         if items.len() == MAX_ITEMS {
             return Err(BodyError::TooManyItems);

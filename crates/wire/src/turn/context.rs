@@ -27,6 +27,9 @@ const COMPACTION_PROMPT: &str = "You are performing a CONTEXT CHECKPOINT COMPACT
 /// How the summary begins that takes the place of the history afterwards.
 const COMPACTION_SUMMARY: &str = "Another language model started to solve this problem";
 
+/// The type of the item by which the client asks for a compaction.
+const COMPACTION_TRIGGER: &str = "compaction_trigger";
+
 /// The kind the client gives a part that the user wrote.
 const USER_TEXT: &str = "user.text";
 
@@ -56,7 +59,7 @@ pub(super) fn standing(item: &Item) -> Standing {
     let kind = item.kind();
     match kind.as_deref() {
         Some("message") => message(item),
-        Some("compaction_trigger") => Standing::CompactionTrigger,
+        Some(COMPACTION_TRIGGER) => Standing::CompactionTrigger,
         Some("reasoning" | "item_reference" | "compaction" | "compaction_summary") => {
             Standing::Model
         }
@@ -64,6 +67,11 @@ pub(super) fn standing(item: &Item) -> Standing {
         Some(kind) if kind.ends_with("_call_output") || kind.ends_with("_output") => Standing::Tool,
         _ => Standing::Context,
     }
+}
+
+/// Whether an item is the client's trigger for a compaction.
+pub(super) fn is_compaction_trigger(item: &Item) -> bool {
+    item.kind().as_deref() == Some(COMPACTION_TRIGGER)
 }
 
 fn message(item: &Item) -> Standing {
@@ -132,7 +140,7 @@ pub(super) fn prompt_text(item: &Item) -> Option<TextPart<'_>> {
             return written.find_map(|(part, _)| part.text);
         }
     }
-    let mut texts = item.text_parts();
+    let mut texts: Vec<_> = parts.into_iter().filter_map(|part| part.text).collect();
     let wanted = |text: &TextPart<'_>| !is_context(&text.text) && !is_picture_tag(&text.text);
     let at = texts.iter().position(wanted)?;
     Some(texts.swap_remove(at))

@@ -46,7 +46,7 @@ pub(super) fn classify(
         return (TurnKind::Prewarm, None);
     }
     let items = body.items();
-    if items.last().map(context::standing) == Some(Standing::CompactionTrigger) {
+    if items.last().is_some_and(context::is_compaction_trigger) {
         return (TurnKind::Compaction, None);
     }
     if let Some(kind) = kind_from_head(metadata, subagent_header) {

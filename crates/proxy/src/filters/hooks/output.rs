@@ -17,7 +17,13 @@ use crate::inspection::Inspection;
 pub(super) async fn review(occasion: &Occasion, memory: &Memory, request: &mut Inspection<'_>) {
     let mut batch = Vec::new();
     for index in request.fresh_outputs() {
-        let Some(output) = request.items().get(index).and_then(Output::of) else {
+        // Whether it is new first: to read it, and to look for its call, takes time with its length
+        // and that of the conversation.
+        let item = request
+            .items()
+            .get(index)
+            .filter(|item| is_new(item, memory));
+        let Some(output) = item.and_then(Output::of) else {
             continue;
         };
         let known = called(request, &output.call_id)
@@ -26,9 +32,6 @@ pub(super) async fn review(occasion: &Occasion, memory: &Memory, request: &mut I
         let denied = memory
             .known_call(&output.call_id)
             .and_then(|call| call.denied);
-        if !memory.is_new_output(&output.call_id) {
-            continue;
-        }
         if let Some(reason) = denied {
             replace(request, &output, &Value::String(reason));
             continue;
@@ -60,6 +63,13 @@ pub(super) async fn review(occasion: &Occasion, memory: &Memory, request: &mut I
             tell(request, last, &text);
         }
     }
+}
+
+fn is_new(item: &Item, memory: &Memory) -> bool {
+    item.output().is_some()
+        && item
+            .call_id()
+            .is_some_and(|call_id| memory.is_new_output(&call_id))
 }
 
 async fn run(occasion: &Occasion, output: &Output, call: ToolCall) -> Merged {

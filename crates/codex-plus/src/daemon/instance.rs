@@ -96,6 +96,12 @@ impl Instance {
         serde_json::from_str(&text).ok()
     }
 
+    /// Whether all that it writes about itself is there: the pid file is written last, and may still
+    /// be the predecessor's.
+    pub(crate) fn is_written(&self, state: &StateDir) -> bool {
+        written_pid(state) == Some(self.pid)
+    }
+
     /// The daemon running with this state folder. Waits a little for one that is just starting.
     pub(crate) fn running(state: &StateDir) -> anyhow::Result<Option<Self>> {
         for _ in 0..300 {
@@ -142,10 +148,14 @@ pub(crate) fn remove_pid_file(state: &StateDir) {
     let _ = std::fs::remove_file(state.pid_file());
 }
 
+/// What the pid file says.
+fn written_pid(state: &StateDir) -> Option<u32> {
+    read_private(&state.pid_file()).ok()?.trim().parse().ok()
+}
+
 /// Removes what this process wrote, unless a successor has written its own since.
 pub(crate) fn sign_off(state: &StateDir) {
-    let text = read_private(&state.pid_file()).unwrap_or_default();
-    if text.trim().parse() == Ok(std::process::id()) {
+    if written_pid(state) == Some(std::process::id()) {
         remove_pid_file(state);
         let _ = std::fs::remove_file(state.control_socket());
     }

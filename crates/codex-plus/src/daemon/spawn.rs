@@ -88,8 +88,11 @@ pub(crate) fn spawn(
 
 /// What this child wrote about itself, once it has.
 fn written_by(child: &Child, state: &StateDir) -> Option<Instance> {
-    Instance::last(state)
-        .filter(|instance| instance.pid == child.id() && Lock::is_held(state).unwrap_or(false))
+    Instance::last(state).filter(|instance| {
+        instance.pid == child.id()
+            && instance.is_written(state)
+            && Lock::is_held(state).unwrap_or(false)
+    })
 }
 
 /// In the child: leave the session of whoever started us, so that closing their terminal or

@@ -13,15 +13,21 @@ fn prompt(id: &str) -> Value {
         "content": [{"type": "input_text", "text": "hello"}]})
 }
 
-/// Prompts that were met are forgotten with the process that met them; what was done to them is
-/// not. So one that is sent again reads as it did, and nothing the provider has cached changes.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_prompt_sent_again_after_a_restart_reads_as_it_did() {
+/// A proxy whose hook adds to each prompt what `number` says.
+async fn with_hooks() -> (StandIn, Home) {
     let provider = StandIn::start(Config::default()).await.unwrap();
     let home = Home::new();
     home.write("home/.codexplus/settings.json", HOOKS);
     home.write("number", "1");
     home.ok(&["start", "--upstream", &provider.base_url()]);
+    (provider, home)
+}
+
+/// Prompts that were met are forgotten with the process that met them; what was done to them is
+/// not. So one that is sent again reads as it did, and nothing the provider has cached changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_sent_again_after_a_restart_reads_as_it_did() {
+    let (provider, home) = with_hooks().await;
     let address = home.listen.parse().unwrap();
     let send = async |items: &[Value]| {
         let body = json!({"model": "m", "input": items}).to_string();
@@ -52,11 +58,7 @@ async fn a_prompt_sent_again_after_a_restart_reads_as_it_did() {
 /// Edits are gathered before they are written; a successor reads what was edited the moment before.
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_of_the_last_moment_before_a_restart_or_a_stop_are_known_after_it() {
-    let provider = StandIn::start(Config::default()).await.unwrap();
-    let home = Home::new();
-    home.write("home/.codexplus/settings.json", HOOKS);
-    home.write("number", "1");
-    home.ok(&["start", "--upstream", &provider.base_url()]);
+    let (provider, home) = with_hooks().await;
     let address = home.listen.parse().unwrap();
     let send = async |id: &str| {
         let body = json!({"model": "m", "input": [prompt(id)]}).to_string();

@@ -6,6 +6,7 @@
 
 mod call;
 mod carried;
+mod crew;
 mod edit;
 pub mod frame;
 mod hook;
@@ -18,6 +19,7 @@ mod pool;
 mod process;
 mod program;
 mod reply;
+mod spare;
 mod watch;
 mod worker;
 

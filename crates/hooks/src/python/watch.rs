@@ -46,8 +46,6 @@ pub(super) struct Watched {
     pub(super) config: Arc<PoolConfig>,
     /// Where hooks that block it are named.
     pub(super) blocking: Blocking,
-    /// Others were there when it started.
-    pub(super) is_extra: bool,
     /// It was started by a script that looked for it, and is to say which one it is.
     pub(super) is_shim: bool,
 }
@@ -62,7 +60,6 @@ pub(super) async fn supervise(watched: Watched) {
         changed,
         config,
         blocking,
-        is_extra,
         is_shim,
     } = watched;
     let Others {
@@ -83,7 +80,6 @@ pub(super) async fn supervise(watched: Watched) {
         why = link.inbox.ended() => (why, true),
         () = write(&link) => (String::new(), false),
         why = look(&link, control, &process, &changed, &config, &blocking) => (why, false),
-        why = rest(&link, &config), if is_extra => (why, false),
         why = come_up(&link, config.start_timeout) => (why, false),
         _ = needed => ("it was stopped".to_owned(), false),
         () = listen(output, &mut said) => (String::new(), false),
@@ -117,18 +113,6 @@ async fn come_up(link: &Link, limit: Duration) -> String {
         return "it did not come up in time".to_owned();
     }
     std::future::pending().await
-}
-
-/// Returns when it had nothing to do for long.
-async fn rest(link: &Link, config: &PoolConfig) -> String {
-    loop {
-        let calls = link.calls();
-        sleep(config.idle_after).await;
-        let is_up = *link.stage.borrow() == link::Stage::Ready;
-        if is_up && calls == link.calls() && link.end_if_idle() {
-            return "there was nothing to do".to_owned();
-        }
-    }
 }
 
 /// What the monitor thread says.

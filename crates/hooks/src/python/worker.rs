@@ -1,7 +1,7 @@
 //! One worker, as the pool holds it.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, oneshot};
@@ -10,7 +10,7 @@ use super::call::Call;
 use super::hook::PythonHook;
 use super::link::{Answer, Link, Stage};
 use super::lock;
-use super::pool::{Blocking, PoolConfig};
+use super::pool::{Blocking, PoolConfig, SILENT_FOR};
 use super::process;
 use super::program::Program;
 use super::watch::{Watched, supervise};
@@ -21,6 +21,7 @@ pub(super) struct Worker {
     pub(super) link: Arc<Link>,
     pub(super) process: u32,
     taken: AtomicUsize,
+    spare: AtomicBool,
     changed: Arc<Notify>,
     needed: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -36,6 +37,7 @@ impl Seat {
     /// Takes so many of its seats; that there are so many is the pool's to see to.
     pub(super) fn take(worker: Arc<Worker>, seats: usize) -> Self {
         worker.taken.fetch_add(seats, Ordering::Relaxed);
+        worker.set_spare(false);
         Self { worker, seats }
     }
 
@@ -59,7 +61,6 @@ impl Worker {
         config: &Arc<PoolConfig>,
         changed: &Arc<Notify>,
         blocking: Blocking,
-        is_extra: bool,
     ) -> io::Result<Self> {
         let (process, ends) = process::spawn(program, config.project.as_deref())?;
         let link = Arc::new(Link::new(ends.frames, config.frame_limit));
@@ -73,13 +74,13 @@ impl Worker {
             changed: Arc::clone(changed),
             config: Arc::clone(config),
             blocking,
-            is_extra,
             is_shim: program.is_shim,
         }));
         Ok(Self {
             link,
             process: id,
             taken: AtomicUsize::new(0),
+            spare: AtomicBool::new(false),
             changed: Arc::clone(changed),
             needed: Mutex::new(Some(needed)),
         })
@@ -109,6 +110,24 @@ impl Worker {
     /// Whether its loop does not answer.
     pub(super) fn is_blocked(&self) -> bool {
         self.link.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was asked for a sign of life and has given none for a while.
+    pub(super) fn is_silent(&self) -> bool {
+        let pinged = *lock(&self.link.pinged);
+        pinged.is_some_and(|since| since.elapsed() >= SILENT_FOR)
+    }
+
+    /// Whether it is kept for calls that would have to wait.
+    pub(super) fn is_spare(&self) -> bool {
+        self.spare.load(Ordering::Relaxed)
+    }
+
+    /// Keeps it for calls that would have to wait; to be given one ends that.
+    pub(super) fn set_spare(&self, is_spare: bool) {
+        if self.is_spare() != is_spare {
+            self.spare.store(is_spare, Ordering::Relaxed);
+        }
     }
 
     /// Waits until it is up, or was and has ended since; the error says why it never will be.

@@ -51,6 +51,12 @@ struct Arguments {
     /// Seconds of that load.
     #[arg(long, default_value_t = 10, requires = "against")]
     seconds: u64,
+    /// Size of its requests, in bytes.
+    #[arg(long, default_value_t = 1_000, requires = "against")]
+    size: usize,
+    /// The prompt that they ask with.
+    #[arg(long, default_value = "Say hello.", requires = "against")]
+    prompt: String,
     /// Where programs are; by default beside this one.
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
@@ -68,7 +74,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     process::descriptor_limit();
     if let Some(address) = arguments.against {
         let open = load::connect(address, arguments.connections).await?;
-        let request = request::Ask::post(1_000, "Say hello.", "/");
+        let request = request::Ask::post(arguments.size, &arguments.prompt, "/");
         let (slice, _) =
             load::closed(open, &request, Duration::from_secs(arguments.seconds)).await?;
         say!("{:.0} requests/s", slice.rate());

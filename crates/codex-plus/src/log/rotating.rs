@@ -78,6 +78,11 @@ impl Rotating {
                 self.report(Self::reopen, 0);
             }
         }
+        // Nearly always: nothing to look for between the lines.
+        if self.size + lines.len() as u64 <= self.limit {
+            self.append(lines);
+            return;
+        }
         let mut chunk = Vec::new();
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             let there = self.size + chunk.len() as u64;

@@ -12,11 +12,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use codex_plus_hooks::python::{Call, Method, PoolConfig, PythonHook, PythonPool, RequestMeta};
-use serde_json::json;
+use serde_json::{Map, json};
 
 /// Answers every message, which begins with its length, with eight bytes.
 const ECHO: &str = "import socket, struct
@@ -55,10 +56,11 @@ fn hook(name: &str, line: &str) -> PythonHook {
 fn call(payload: &Bytes) -> Call {
     Call {
         method: Method::PreInput,
-        request: RequestMeta {
+        request: Arc::new(RequestMeta {
             path: "/responses".into(),
             ..RequestMeta::default()
-        },
+        }),
+        state: Map::new(),
         payload: payload.clone(),
         timeout: None,
     }

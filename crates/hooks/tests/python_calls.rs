@@ -150,7 +150,7 @@ async fn state_goes_from_one_call_to_the_next() {
         .await
         .unwrap();
     let mut next = call("{}");
-    next.request.state = reply.state.expect("a changed state");
+    next.state = reply.state.expect("a changed state");
     let reply = pool
         .call(&pre_input("return request.state.seen"), next)
         .await

@@ -109,7 +109,7 @@ impl Book {
 
     /// Whether no hook of any kind would run.
     pub fn is_empty(&self) -> bool {
-        self.set.hooks().next().is_none() && self.python.iter().all(|found| found.off.is_some())
+        self.set.hooks().next().is_none() && !self.has_any_python()
     }
 
     /// Whether any command or HTTP hook may be for this event.
@@ -123,6 +123,11 @@ impl Book {
         running
             .map(|found| &found.hook)
             .filter(move |hook| hook.metadata.hook_type == kind)
+    }
+
+    /// Whether any Python hook runs.
+    pub fn has_any_python(&self) -> bool {
+        self.python.iter().any(|found| found.off.is_none())
     }
 
     /// Whether any Python hook of this type runs.

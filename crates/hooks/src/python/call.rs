@@ -1,9 +1,10 @@
 //! What a call of a hook's method is made of, and what comes of it.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -40,35 +41,32 @@ impl Method {
 }
 
 /// The request a hook is shown.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct RequestMeta {
     /// The HTTP method.
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// Header fields in their order. Secret ones are masked before they reach the worker, unless
+    /// Header fields. Secret ones are masked before they reach the worker, unless
     /// the hook's metadata asks for them.
-    pub headers: Vec<(String, String)>,
-    /// What hooks of this exchange left for each other; hand [`Reply::state`] to the next call.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub state: Map<String, Value>,
+    pub headers: HeaderMap,
     /// What the proxy knows: `session_id`, `turn_id`, `cwd`, `model`, ...
-    #[serde(skip_serializing_if = "Map::is_empty")]
     pub meta: Map<String, Value>,
 }
 
 /// What a masked header's value is.
 const MASK: &str = "***";
 
-impl RequestMeta {
+impl Call {
     /// The request as this hook may see it.
     pub(super) fn seen_by<'a>(&'a self, metadata: &'a Metadata) -> Seen<'a> {
+        let request = &*self.request;
         Seen {
-            method: &self.method,
-            path: &self.path,
-            headers: SeenHeaders(&self.headers, metadata),
+            method: &request.method,
+            path: &request.path,
+            headers: SeenHeaders(&request.headers, metadata),
             state: &self.state,
-            meta: &self.meta,
+            meta: &request.meta,
         }
     }
 }
@@ -85,26 +83,24 @@ pub(super) struct Seen<'a> {
     meta: &'a Map<String, Value>,
 }
 
-struct SeenHeaders<'a>(&'a [(String, String)], &'a Metadata);
+struct SeenHeaders<'a>(&'a HeaderMap, &'a Metadata);
 
 impl Serialize for SeenHeaders<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(headers, metadata) = self;
         serializer.collect_seq(headers.iter().map(|(name, value)| {
+            let name = name.as_str();
             let hidden = is_secret(name) && !metadata.asks_for_header(name);
-            (name, if hidden { MASK } else { value.as_str() })
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name, if hidden { MASK.into() } else { value })
         }))
     }
 }
 
-/// Whether a header carries a secret: the usual names, and those that say so themselves.
+/// Whether a header, its name in small letters, carries a secret: the usual names, and those that
+/// say so themselves.
 fn is_secret(name: &str) -> bool {
-    let name = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(name.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(name)
-    };
-    matches!(&*name, "cookie" | "set-cookie" | "chatgpt-account-id")
+    matches!(name, "cookie" | "set-cookie" | "chatgpt-account-id")
         || [
             "authorization",
             "api-key",
@@ -123,7 +119,9 @@ pub struct Call {
     /// Which method.
     pub method: Method,
     /// The request it is about.
-    pub request: RequestMeta,
+    pub request: Arc<RequestMeta>,
+    /// What hooks of this exchange left for each other; hand [`Reply::state`] to the next call.
+    pub state: Map<String, Value>,
     /// JSON, as the method takes it.
     pub payload: Bytes,
     /// How long the hook may take; `None` is the hook's own limit, or else the pool's.

@@ -161,7 +161,7 @@ impl Link {
             shared: !is_alone,
         };
         // Strings and numbers under names that are strings can always be written.
-        let request = call.request.seen_by(&hook.metadata);
+        let request = call.seen_by(&hook.metadata);
         let request = serde_json::to_vec(&request).unwrap_or_default();
         state.calls += 1;
         let id = state.calls;

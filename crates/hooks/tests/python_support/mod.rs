@@ -3,13 +3,15 @@
 #![allow(clippy::expect_used, reason = "a test ends there")]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use codex_plus_hooks::python::{
     Call, Method, Outcome, PoolConfig, PythonError, PythonHook, PythonPool, Reply, RequestMeta,
 };
-use serde_json::Value;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
 
 /// A hook of this source.
 pub(crate) fn hook(source: &str) -> PythonHook {
@@ -51,15 +53,19 @@ pub(crate) fn config() -> PoolConfig {
 pub(crate) fn call(payload: &str) -> Call {
     Call {
         method: Method::PreInput,
-        request: RequestMeta {
+        request: Arc::new(RequestMeta {
             method: "POST".into(),
             path: "/responses?x=1".into(),
-            headers: vec![
-                ("Authorization".into(), "Bearer s3cret".into()),
-                ("X-Plain".into(), "seen".into()),
-            ],
+            headers: HeaderMap::from_iter([
+                (AUTHORIZATION, HeaderValue::from_static("Bearer s3cret")),
+                (
+                    HeaderName::from_static("x-plain"),
+                    HeaderValue::from_static("seen"),
+                ),
+            ]),
             ..RequestMeta::default()
-        },
+        }),
+        state: Map::new(),
         payload: Bytes::from(payload.to_owned()),
         timeout: Some(Duration::from_secs(20)),
     }

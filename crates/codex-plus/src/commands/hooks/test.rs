@@ -1,6 +1,7 @@
 //! Runs one hook file on a sample, with nothing but what it says and does.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use codex_plus_hooks::event::HookEvent;
@@ -11,7 +12,7 @@ use codex_plus_hooks::python::{
     apply,
 };
 use codex_plus_hooks::runner::command::{self, CommandRun};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use similar::{ChangeTag, TextDiff};
 
 use super::sample;
@@ -105,11 +106,12 @@ async fn run_python(
             hook,
             Call {
                 method,
-                request: RequestMeta {
+                request: Arc::new(RequestMeta {
                     method: "POST".to_owned(),
                     path: "/responses".to_owned(),
                     ..RequestMeta::default()
-                },
+                }),
+                state: Map::new(),
                 payload: shown.to_string().into(),
                 timeout: None,
             },

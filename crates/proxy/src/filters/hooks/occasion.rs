@@ -8,7 +8,7 @@ use codex_plus_hooks::input::{EventInput, HookInput};
 use codex_plus_hooks::merge::Merged;
 use codex_plus_hooks::python::{Call, Method, PythonHook, Reply, RequestMeta};
 use codex_plus_wire::request::RequestBody;
-use codex_plus_wire::turn::{TurnKind, frontier};
+use codex_plus_wire::turn::TurnKind;
 use http::request::Parts;
 use serde_json::{Map, Value, json};
 
@@ -24,10 +24,9 @@ pub(super) struct Occasion {
     pub(super) thread: Option<String>,
     /// The kind of sub-agent, when it is one's.
     pub(super) agent: Option<String>,
-    /// Whether the conversation was going on before.
-    pub(super) resumes: bool,
     base: HookInput,
-    meta: RequestMeta,
+    /// For Python hooks, if there are any.
+    meta: Arc<RequestMeta>,
     state: Mutex<Map<String, Value>>,
 }
 
@@ -51,17 +50,18 @@ impl Occasion {
             ..HookInput::default()
         };
         let agent = header(request.head, crate::headers::SUBAGENT_HEADER.as_str());
-        let resumes = body.is_some_and(|body| {
-            frontier(body.items()) > 0 || body.previous_response_id().is_some()
-        });
+        let meta = if book.has_any_python() {
+            meta(request.head, &base).into()
+        } else {
+            Arc::default()
+        };
         Self {
             engine,
             book,
             kind: turn.kind,
             thread,
             agent,
-            resumes,
-            meta: meta(request.head, &base),
+            meta,
             base,
             state: Mutex::default(),
         }
@@ -106,11 +106,10 @@ impl Occasion {
         method: Method,
         payload: impl Into<bytes::Bytes>,
     ) -> Option<Reply> {
-        let mut request = self.meta.clone();
-        request.state.clone_from(&*self.state());
         let call = Call {
             method,
-            request,
+            request: Arc::clone(&self.meta),
+            state: self.state().clone(),
             payload: payload.into(),
             timeout: None,
         };
@@ -150,11 +149,6 @@ fn header(head: &Parts, name: &str) -> Option<String> {
 }
 
 fn meta(head: &Parts, base: &HookInput) -> RequestMeta {
-    let headers = head.headers.iter();
-    let headers = headers.map(|(name, value)| {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        (name.as_str().to_owned(), value)
-    });
     let known = json!({
         "session_id": base.session_id, "turn_id": base.turn_id, "prompt_id": base.prompt_id,
         "cwd": base.cwd, "model": base.model,
@@ -170,8 +164,7 @@ fn meta(head: &Parts, base: &HookInput) -> RequestMeta {
             .path_and_query()
             .map_or("/", |p| p.as_str())
             .to_owned(),
-        headers: headers.collect(),
-        state: Map::new(),
+        headers: head.headers.clone(),
         meta,
     }
 }

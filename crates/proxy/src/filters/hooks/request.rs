@@ -3,7 +3,7 @@
 use codex_plus_hooks::event::HookEvent;
 use codex_plus_hooks::input::EventInput;
 use codex_plus_hooks::merge::Merged;
-use codex_plus_wire::turn::TurnKind;
+use codex_plus_wire::turn::{TurnKind, frontier};
 
 use super::memory::Memory;
 use super::occasion::Occasion;
@@ -27,7 +27,7 @@ pub(super) async fn review(
     }
     let mut context = Vec::new();
     if occasion.is_users() && occasion.meets_session() {
-        context = session(occasion).await;
+        context = session(occasion, request).await;
     }
     output::review(occasion, memory, request).await;
     if occasion.kind == TurnKind::Prompt
@@ -44,12 +44,13 @@ pub(super) async fn review(
     Verdict::Continue
 }
 
-async fn session(occasion: &Occasion) -> Vec<String> {
-    let source = if occasion.resumes {
-        "resume"
-    } else {
-        "startup"
-    };
+async fn session(occasion: &Occasion, request: &Inspection<'_>) -> Vec<String> {
+    // Whether the conversation was going on before.
+    let resumes = request
+        .body
+        .as_ref()
+        .is_some_and(|body| frontier(body.items()) > 0 || body.previous_response_id().is_some());
+    let source = if resumes { "resume" } else { "startup" };
     let event = EventInput::SessionStart {
         source: source.to_owned(),
     };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::specials::{BLOCK, LONG_BLOCK, Masks, plain_prefix, specials};
+use super::specials::{BLOCK, LONG_BLOCK, Reach, escape_length, plain_prefix, read_long, specials};
 use super::{Cursor, Malformed};
 
 impl Cursor<'_> {
@@ -26,22 +26,18 @@ impl Cursor<'_> {
             }
         }
         // Long ones are code and logs, where escapes stand close together.
-        let mut open = false;
-        while let Some(block) = rest(at).first_chunk::<LONG_BLOCK>() {
-            let judged = Masks::of(block).judge(open);
-            if judged.broken || !self.are_escapes(at, judged.letters) {
-                break;
+        if rest(at).len() >= LONG_BLOCK {
+            let (reach, some) = read_long(bytes, at);
+            escaped |= some;
+            match reach {
+                Reach::End(end) => {
+                    self.pos = end + 1;
+                    return Ok(escaped);
+                }
+                Reach::On(to) => at = to,
             }
-            escaped |= judged.escaped;
-            if let Some(end) = judged.end {
-                self.pos = at + end + 1;
-                return Ok(escaped);
-            }
-            open = judged.open;
-            at += LONG_BLOCK;
         }
         // The last few bytes of the text, or something that has no place in it.
-        at -= usize::from(open);
         while let Some(block) = rest(at).first_chunk::<BLOCK>() {
             match within(block, rest(at)) {
                 Sight::End(length, some) => return self.end_string(at + length, escaped | some),
@@ -59,19 +55,6 @@ impl Cursor<'_> {
             escaped = true;
             at += length;
         }
-    }
-
-    /// Whether escapes are ones, by where their letters are behind byte `at`.
-    #[inline]
-    fn are_escapes(&self, at: usize, mut letters: u64) -> bool {
-        while letters != 0 {
-            let escape = at + letters.trailing_zeros() as usize - 1;
-            if escape_length(self.bytes.get(escape..).unwrap_or_default()).is_none() {
-                return false;
-            }
-            letters &= letters - 1;
-        }
-        true
     }
 
     /// Ends a literal at its closing quote; anything else has no place in it.
@@ -150,24 +133,6 @@ fn within(block: &[u8; BLOCK], text: &[u8]) -> Sight {
         found &= u32::MAX << behind;
     }
     Sight::On(BLOCK, escaped)
-}
-
-/// How long the escape is that this text begins with; `None` when it is none.
-#[inline]
-fn escape_length(rest: &[u8]) -> Option<usize> {
-    match rest {
-        [
-            b'\\',
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
-            ..,
-        ] => Some(2),
-        // Halves of surrogate pairs are let through, as serde_json does for raw values.
-        [b'\\', b'u', a, b, c, d, ..] => {
-            let digits = [a, b, c, d];
-            digits.iter().all(|it| it.is_ascii_hexdigit()).then_some(6)
-        }
-        _ => None,
-    }
 }
 
 /// The text of a string literal, quotes included; `None` when `literal` is another value.

@@ -1,5 +1,7 @@
 //! Finds what ends or interrupts a string literal, many bytes at a time.
 
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, Simd, dispatch, u8x64};
 use wide::u8x16;
 
 /// Bytes looked at together.
@@ -31,7 +33,7 @@ fn in_half(bytes: [u8; 16]) -> u32 {
 pub(super) const LONG_BLOCK: usize = 64;
 
 /// What a long literal goes on with: a bit for each byte, the lowest one for the first.
-pub(super) struct Masks {
+struct Masks {
     quotes: u64,
     backslashes: u64,
     controls: u64,
@@ -39,43 +41,37 @@ pub(super) struct Masks {
 }
 
 /// What a block says of a literal that reaches into it.
-pub(super) struct Judged {
+struct Judged {
     /// The quote that ends the literal.
-    pub(super) end: Option<usize>,
+    end: Option<usize>,
     /// Whether there is an escape in it.
-    pub(super) escaped: bool,
+    escaped: bool,
     /// Whether a control character is.
-    pub(super) broken: bool,
+    broken: bool,
     /// The letters of its escapes that are none of the usual three: of `\"`, `\\` and `\n`.
-    pub(super) letters: u64,
+    letters: u64,
     /// Whether the first byte of the next block belongs to an escape.
-    pub(super) open: bool,
+    open: bool,
 }
 
 impl Masks {
-    #[inline]
-    pub(super) fn of(block: &[u8; LONG_BLOCK]) -> Self {
-        let mut masks = Self {
-            quotes: 0,
-            backslashes: 0,
-            controls: 0,
-            newlines: 0,
-        };
-        let (parts, _) = block.as_chunks::<16>();
-        for (index, part) in parts.iter().enumerate() {
-            let bytes = u8x16::new(*part);
-            let is = |found: u8x16| u64::from(found.to_bitmask()) << (index * 16);
-            masks.quotes |= is(bytes.simd_eq(u8x16::splat(b'"')));
-            masks.backslashes |= is(bytes.simd_eq(u8x16::splat(b'\\')));
-            masks.controls |= is(bytes.min(u8x16::splat(LAST_CONTROL)).simd_eq(bytes));
-            masks.newlines |= is(bytes.simd_eq(u8x16::splat(b'n')));
+    /// As wide as the processor can; `simd` says how wide that is.
+    // See `blocks`.
+    #[expect(clippy::inline_always)]
+    #[inline(always)]
+    fn of<S: Simd>(simd: S, block: &[u8; LONG_BLOCK]) -> Self {
+        let bytes: u8x64<S> = (*block).simd_into(simd);
+        Self {
+            quotes: bytes.simd_eq(b'"').to_bitmask(),
+            backslashes: bytes.simd_eq(b'\\').to_bitmask(),
+            controls: bytes.simd_le(LAST_CONTROL).to_bitmask(),
+            newlines: bytes.simd_eq(b'n').to_bitmask(),
         }
-        masks
     }
 
     /// Judges the block without a branch a byte; `open` as the block before left it.
     #[inline]
-    pub(super) fn judge(&self, open: bool) -> Judged {
+    fn judge(&self, open: bool) -> Judged {
         const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
         let open = u64::from(open);
         // Backslashes in a row escape each other: a carry runs through the row, and where it comes
@@ -95,6 +91,76 @@ impl Masks {
             letters: escaped & before & !usual,
             open: openers >> 63 == 1,
         }
+    }
+}
+
+/// How far a long literal was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// To the quote that ends it.
+    End(usize),
+    /// To where fewer bytes than a block are left, or something is that has no place in a literal.
+    On(usize),
+}
+
+/// Reads on in a literal from byte `at`, whole blocks at a time, and says whether there were escapes.
+pub(super) fn read_long(bytes: &[u8], at: usize) -> (Reach, bool) {
+    dispatch!(Level::new(), simd => blocks(simd, bytes, at))
+}
+
+// Only what is part of its caller is compiled for that caller's processor.
+#[expect(clippy::inline_always)]
+#[inline(always)]
+fn blocks<S: Simd>(simd: S, bytes: &[u8], mut at: usize) -> (Reach, bool) {
+    let (mut open, mut escaped) = (false, false);
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let judged = Masks::of(simd, block).judge(open);
+        if judged.broken || (judged.letters != 0 && !are_escapes(bytes, at, judged.letters)) {
+            break;
+        }
+        escaped |= judged.escaped;
+        if let Some(end) = judged.end {
+            return (Reach::End(at + end), escaped);
+        }
+        open = judged.open;
+        at += LONG_BLOCK;
+    }
+    (Reach::On(at - usize::from(open)), escaped)
+}
+
+/// Whether escapes are ones, by where their letters are behind byte `at`.
+fn are_escapes(bytes: &[u8], at: usize, mut letters: u64) -> bool {
+    let mut well = true;
+    while letters != 0 {
+        let rest = bytes.get(at + letters.trailing_zeros() as usize..);
+        well &= match rest.unwrap_or_default() {
+            // Colours of terminals; the digits are looked at without a branch for each.
+            [b'u', a, b, c, d, ..] => [a, b, c, d]
+                .into_iter()
+                .fold(true, |all, digit| all & digit.is_ascii_hexdigit()),
+            [b'/' | b'b' | b'f' | b'r' | b't', ..] => true,
+            _ => false,
+        };
+        letters &= letters - 1;
+    }
+    well
+}
+
+/// How long the escape is that this text begins with; `None` when it is none.
+#[inline]
+pub(super) fn escape_length(rest: &[u8]) -> Option<usize> {
+    match rest {
+        [
+            b'\\',
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+            ..,
+        ] => Some(2),
+        // Halves of surrogate pairs are let through, as serde_json does for raw values.
+        [b'\\', b'u', a, b, c, d, ..] => {
+            let digits = [a, b, c, d];
+            digits.iter().all(|it| it.is_ascii_hexdigit()).then_some(6)
+        }
+        _ => None,
     }
 }
 
@@ -131,6 +197,36 @@ mod tests {
                 assert_eq!(plain_prefix(&block), prefix);
                 assert_eq!(plain_prefix(&block[..=place]), prefix.min(place + 1));
             }
+        }
+    }
+
+    #[test]
+    fn every_processor_reads_the_same() {
+        let parts = [
+            "plain text, ",
+            "\\n",
+            "\\\\",
+            "\\\"",
+            "\\u001b",
+            "\\u00g0",
+            "\\x",
+            "\u{1f980}",
+            "\"",
+            "\t",
+        ];
+        let mut noise = 0x9e37_79b9_u32;
+        for _ in 0..2_000 {
+            let mut text = Vec::new();
+            while text.len() < 300 {
+                noise ^= noise << 13;
+                noise ^= noise >> 17;
+                noise ^= noise << 5;
+                // Mostly what goes on.
+                let kinds = if noise >> 24 == 0 { 10 } else { 5 };
+                text.extend_from_slice(parts[noise as usize % kinds].as_bytes());
+            }
+            let least = dispatch!(Level::baseline(), simd => blocks(simd, &text, 0));
+            assert_eq!(read_long(&text, 0), least);
         }
     }
 }

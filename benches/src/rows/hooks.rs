@@ -347,7 +347,7 @@ async fn ran(target: &Running, requests: u64) -> anyhow::Result<()> {
 /// The command alone, from its start to its end, in nanoseconds.
 async fn spawn() -> anyhow::Result<u64> {
     let began = Instant::now();
-    let mut child = tokio::process::Command::new("sh")
+    let mut child = tokio::process::Command::new("/bin/sh")
         .args(["-c", COMMAND])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -51,7 +51,8 @@ pub async fn run(run: CommandRun<'_>) -> Result<RawOutput, HookFailure> {
 fn prepare(run: &CommandRun<'_>) -> Command {
     let folder = run.folders.working();
     let project = run.folders.project.as_deref().unwrap_or(folder);
-    let mut command = Command::new("sh");
+    // By its path: to look for it in every folder of PATH takes longer than it does to start.
+    let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
         .arg(run.command)

@@ -34,7 +34,7 @@ impl Warden {
         let (read, told) = io::pipe()?;
         // One that does not read must not hold up an exchange.
         rustix::io::ioctl_fionbio(&told, true)?;
-        let child = Command::new("sh")
+        let child = Command::new("/bin/sh")
             .args(["-c", SCRIPT])
             .current_dir("/")
             .stdin(read)

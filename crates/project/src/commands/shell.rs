@@ -20,7 +20,7 @@ pub(super) async fn run(
     time: Duration,
     limit: usize,
 ) -> Result<String, String> {
-    let mut command = Command::new("sh");
+    let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
         .arg(format!("exec 2>&1\n{line}"))

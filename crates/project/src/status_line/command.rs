@@ -35,7 +35,7 @@ pub(super) async fn run(run: CommandRun<'_>) -> Option<String> {
         "version": env!("CARGO_PKG_VERSION"),
     })
     .to_string();
-    let mut command = Command::new("sh");
+    let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
         .arg(run.command)

@@ -1,4 +1,7 @@
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +57,17 @@ def test_asyncio_is_there_and_the_line_of_an_error_is_the_files():
 def test_two_hooks_in_a_file_are_refused():
     with pytest.raises(LoadError, match="A, B"):
         load("from codex_plus.hooks import Hook\nclass A(Hook): pass\nclass B(Hook): pass\n")
+
+
+def test_only_a_hook_that_asks_the_proxy_loads_what_that_takes():
+    script = (
+        "import sys\nfrom codex_plus.hooks import Hook\n"
+        "assert 'codex_plus.system' not in sys.modules\n"
+        "from codex_plus import hooks\n"
+        "assert set(hooks.__all__) == {n for n in hooks.__all__ if hasattr(hooks, n)}\n"
+        "assert not hasattr(hooks, 'other')\n"
+        "from codex_plus.hooks import hook_system\n"
+        "assert hook_system is sys.modules['codex_plus.system'].hook_system\n"
+    )
+    package = Path(__file__).resolve().parents[2] / "src"
+    subprocess.run([sys.executable, "-c", script], cwd=package, check=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, Optional, Tuple, Union
+from typing import Any, Callable, Optional, Tuple, Union
 
 from ..base import Hook
 from ..exchange import Request, Response
@@ -21,7 +21,8 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 _scan = json.JSONDecoder().scan_once
 
-Answer = Tuple[int, bytes, bytes]
+#: What a call comes to: the kind of frame, and what it says, of what the method returned.
+Ending = Callable[[Any], Tuple[int, bytes]]
 Buffer = Union[bytes, memoryview]
 
 
@@ -31,7 +32,8 @@ def dumps(value: Any) -> bytes:
         try:
             fast = bytes(orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATACLASS))
             # It writes NaN and the infinities as null, which would pass for the hook's own null.
-            if b"null" not in fast:
+            # (`in` first takes what it looks for as a number, and makes an error of that.)
+            if fast.find(b"null") < 0:
                 return fast
         except TypeError:
             pass  # big integers, lone surrogates and the like: slower, but they work
@@ -96,35 +98,23 @@ def _written(state: Any) -> bytes:
     return dumps(vars(state)) if vars(state) else b""
 
 
-class Begun:
-    """A method that was called; what it returned may have to be awaited."""
-
-    def __init__(self, returned: Any, answer: Callable[[Any], Tuple[int, bytes]], request: Told):
-        self.returned = returned
-        self._answer = answer
-        self._request = request
-
-    def ended(self, value: Any) -> Answer:
-        """What the call comes to, now that the method has returned this value."""
-        kind, rest = self._answer(value)
-        return kind, self._request.changed_state(), rest
-
-
 def _edited(found: Any) -> Tuple[int, bytes]:
     return (PATCH, dumps(found)) if found else (UNCHANGED, b"")
 
 
-def begin(loaded: Loaded, method: str, told: bytes, payload: Buffer) -> Begun:
-    """Call a method of the hook; what it raises passes through."""
-    hook, request = loaded.hook(), Told(told)
-    given = loads(payload)
+def begin(loaded: Loaded, method: str, request: Told, payload: Buffer) -> Tuple[Any, Ending]:
+    """Call a method of the hook; what it raises passes through.
+
+    Gives what it returned, which may have to be awaited, and what to make of the value then.
+    """
+    hook, given = loaded.hook(), loads(payload)
     if method == "pre_input":
         body = Snapshot(given)
 
         def answer(value: Any) -> Tuple[int, bytes]:
             return _edited(body.edits(body.value if value is None else value))
 
-        return Begun(hook.pre_input(request, given), answer, request)
+        return hook.pre_input(request, given), answer
     if method == "post_output":
         return _post_output(hook, request, given)
     if method == "pre_tool_use":
@@ -133,7 +123,7 @@ def begin(loaded: Loaded, method: str, told: bytes, payload: Buffer) -> Begun:
         def answer(value: Any) -> Tuple[int, bytes]:
             return _edited(args.edits(args.value if value is None else value))
 
-        return Begun(hook.pre_tool_use(request, given["tool_name"], args.value), answer, request)
+        return hook.pre_tool_use(request, given["tool_name"], args.value), answer
     if method == "post_tool_use":
         output = Snapshot(given["tool_output"])
 
@@ -141,17 +131,17 @@ def begin(loaded: Loaded, method: str, told: bytes, payload: Buffer) -> Begun:
             return _edited(output.edits(output.value if value is None else value))
 
         name, used = given["tool_name"], given["tool_args"]
-        return Begun(hook.post_tool_use(request, name, used, output.value), answer, request)
+        return hook.post_tool_use(request, name, used, output.value), answer
     if method == "stop":
-        return Begun(
-            hook.stop(request, given),
-            lambda value: (UNCHANGED, b"") if value is None else (VALUE, dumps(value)),
-            request,
-        )
+        return hook.stop(request, given), _returned
     raise ValueError(f"no such method: {method}")
 
 
-def _post_output(hook: Hook, request: Told, given: Any) -> Begun:
+def _returned(value: Any) -> Tuple[int, bytes]:
+    return (UNCHANGED, b"") if value is None else (VALUE, dumps(value))
+
+
+def _post_output(hook: Hook, request: Told, given: Any) -> Tuple[Any, Ending]:
     whole = Snapshot(given)
     response = Response(given["status_code"], given["headers"], given["body"], request)
 
@@ -162,7 +152,7 @@ def _post_output(hook: Hook, request: Told, given: Any) -> Begun:
         given["body"] = after.body
         return _edited(whole.edits(given))
 
-    return Begun(hook.post_output(response), answer, request)
+    return hook.post_output(response), answer
 
 
 def _pairs(headers: Any) -> Any:

@@ -7,7 +7,7 @@ as it is, so that a body of megabytes is never wrapped in another JSON document.
 from __future__ import annotations
 
 import struct
-from typing import Iterator, Tuple
+from typing import List, Tuple
 
 # From the proxy.
 LOAD = 1  # head: hook, path, name, config; rest: the file's bytes
@@ -28,6 +28,7 @@ METHODS = ("pre_input", "post_output", "pre_tool_use", "post_tool_use", "stop")
 
 FRAME = struct.Struct(">BQI")
 LENGTH = struct.Struct(">I")
+SPLIT = struct.Struct(">BQII")
 CALLED = struct.Struct(">IBBI")
 
 
@@ -43,7 +44,7 @@ def encode(kind: int, call: int, payload: bytes = b"") -> bytes:
 def encode_split(kind: int, call: int, head: bytes, rest: bytes = b"") -> bytes:
     """One frame whose payload is a head and a rest."""
     length = LENGTH.size + len(head) + len(rest)
-    return b"".join((FRAME.pack(kind, call, length), LENGTH.pack(len(head)), head, rest))
+    return b"".join((SPLIT.pack(kind, call, length, len(head)), head, rest))
 
 
 def split(payload: memoryview) -> Tuple[memoryview, memoryview]:
@@ -94,6 +95,10 @@ class Decoder:
     def room(self) -> memoryview:
         """Where the next bytes go; tell :meth:`filled` how many."""
         held = self._end - self._start
+        if held == 0 and len(self._view) == ROOM and self._wanted == FRAME.size:
+            # So it is before nearly every call.
+            self._start = self._end = 0
+            return self._view
         size = max(ROOM, self._wanted)
         if held == 0:
             self._start = self._end = 0
@@ -104,17 +109,19 @@ class Decoder:
             self._view, self._start, self._end = fresh, 0, held
         return self._view[self._end :]
 
-    def filled(self, count: int) -> Iterator[Tuple[int, int, memoryview]]:
-        """The frames that are whole now: kind, call id, payload (valid until the next one)."""
+    def filled(self, count: int) -> List[Tuple[int, int, memoryview]]:
+        """The frames that are whole now: kind, call id, payload (valid until room is asked for)."""
         self._end += count
+        frames: List[Tuple[int, int, memoryview]] = []
         while self._end - self._start >= self._wanted:
             kind, call, length = FRAME.unpack_from(self._view, self._start)
             if length > self.limit:
                 raise FrameError(f"a frame of {length} bytes, over the limit of {self.limit}")
             self._wanted = FRAME.size + length
             if self._end - self._start < self._wanted:
-                return
+                break
             start = self._start + FRAME.size
             self._start = start + length
             self._wanted = FRAME.size
-            yield kind, call, self._view[start : start + length]
+            frames.append((kind, call, self._view[start : start + length]))
+        return frames

@@ -15,7 +15,8 @@ import threading
 from typing import Any, Dict, Optional
 
 from . import capture, frames
-from .calls import Begun, Buffer, begin
+from .calls import Buffer, Told, begin
+from .connection import Connection, Selector
 from .diff import NotJson
 from .loading import Loaded, LoadError, describe
 from .monitor import Control, Started, watch
@@ -28,15 +29,15 @@ class Unloadable(Exception):
     """The code of a hook file raised the exception that is this one's cause."""
 
 
-class Worker(asyncio.BufferedProtocol):
-    """One connection to the proxy."""
+class Worker:
+    """What is done with the frames of the connection to the proxy."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        connection: Connection,
         frame_limit: int,
         started: Started,
-        tells_program: bool = False,
     ) -> None:
         #: Loaded hook files, and the numbers the proxy gave them.
         self.at_path: Dict[str, int] = {}
@@ -45,42 +46,33 @@ class Worker(asyncio.BufferedProtocol):
         self._started = started
         self._hooks: Dict[int, Loaded] = {}
         self._tasks: Dict[int, "asyncio.Task[None]"] = {}
-        self._transport: Optional[asyncio.Transport] = None
+        self._write = connection.write
+        self._connection = connection
         #: Where the proxy asks while a hook blocks the loop.
         self.control: Optional[Control] = None
         self._thread = threading.get_ident()
-        self._program = _program() if tells_program else {}
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def begin(self, tells_program: bool) -> None:
+        """Say hello, and take calls from now on."""
         version = ".".join(map(str, sys.version_info[:3]))
-        told = {"python": version, **self._program}
+        told = {"python": version, **(_program() if tells_program else {})}
         self.send(frames.encode(frames.HELLO, 0, json.dumps(told).encode()))
-
-    def connection_lost(self, exc: Optional[Exception]) -> None:
-        # At once: hooks may have left threads that would keep the process.
-        os._exit(0)
+        self._connection.serve(self._decoder.room, self._filled)
 
     def send(self, frame: bytes) -> None:
         """Write a frame; from any thread."""
-        if self._transport is None:
-            return
         if threading.get_ident() == self._thread:
-            self._transport.write(frame)
+            self._write(frame)
         else:
-            self._loop.call_soon_threadsafe(self._transport.write, frame)
+            self._loop.call_soon_threadsafe(self._write, frame)
 
     def log(self, call: int, hook: str, level: str, logger: str, message: str) -> None:
         """Send a log record."""
         record = {"hook": hook, "level": level, "logger": logger, "message": message}
         self.send(frames.encode(frames.LOG, call, json.dumps(record).encode()))
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._decoder.room()
-
-    def buffer_updated(self, nbytes: int) -> None:
-        for kind, call, payload in self._decoder.filled(nbytes):
+    def _filled(self, count: int) -> None:
+        for kind, call, payload in self._decoder.filled(count):
             if kind == frames.CALL:
                 self._call(call, payload)
             elif kind == frames.LOAD:
@@ -109,8 +101,11 @@ class Worker(asyncio.BufferedProtocol):
         if loaded is not None and not loaded.may_wait(method):
             # It ends at its first step, so it needs no task, which would cost a turn of the loop,
             # and no copy of the body.
-            work = contextvars.copy_context().run
-            work(self._run_at_once, call, loaded, method, shared, request, body)
+            if shared:
+                self._tell(call)
+            if self._started.begin(call):
+                run = contextvars.copy_context().run
+                run(self._run_at_once, call, loaded, method, request, body)
             return
         work = self._run(call, hook, method, shared, request, bytes(body))
         task = asyncio.Task(work, loop=self._loop, **_EAGER)
@@ -127,29 +122,38 @@ class Worker(asyncio.BufferedProtocol):
     def _cancelled(self, call: int) -> None:
         self.send(_error(call, "cancelled", {"message": "cancelled"}))
 
-    def _may_begin(self, call: int, shared: bool) -> bool:
-        if shared and self.control is not None:
+    def _tell(self, call: int) -> None:
+        """Of a call that may have been taken back, before it is begun."""
+        if self.control is not None:
             # First told, then looked for: the proxy asks first, then looks for what was told.
             self.send(frames.encode(frames.PONG, call))
             self.control.answer()
-        return self._started.begin(call)
 
     def _run_at_once(
-        self, call: int, loaded: Loaded, method: str, shared: bool, request: bytes, body: Buffer
+        self, call: int, loaded: Loaded, method: str, told: bytes, body: Buffer
     ) -> None:
-        if not self._may_begin(call, shared):
-            return
         capture.current.set((call, loaded.name))
+        request = Told(told)
         try:
-            answer = _answer_at_once(call, begin(loaded, method, request, body))
+            returned, ending = begin(loaded, method, request, body)
+            try:
+                returned.send(None)
+            except StopIteration as end:
+                kind, rest = ending(end.value)
+                answer = frames.encode_split(kind, call, request.changed_state(), rest)
+            else:
+                returned.close()
+                raise asyncio.CancelledError
         except BaseException as error:  # sys.exit() too must not end the worker
             answer = _failed(call, error, loaded.path)
-        self.send(answer)
+        self._write(answer)
 
     async def _run(
-        self, call: int, hook: int, method: str, shared: bool, request: bytes, body: Buffer
+        self, call: int, hook: int, method: str, shared: bool, told: bytes, body: Buffer
     ) -> None:
-        if not self._may_begin(call, shared):
+        if shared:
+            self._tell(call)
+        if not self._started.begin(call):
             return
         path = ""
         try:
@@ -162,30 +166,17 @@ class Worker(asyncio.BufferedProtocol):
                 raise
             except BaseException as error:
                 raise Unloadable from error
-            begun = begin(loaded, method, request, body)
-            value = begun.returned
+            request = Told(told)
+            value, ending = begin(loaded, method, request, body)
             # Methods may also be plain functions.
             value = await value if inspect.isawaitable(value) else value
-            answer = _answer(call, begun, value)
+            kind, rest = ending(value)
+            answer = frames.encode_split(kind, call, request.changed_state(), rest)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             answer = _failed(call, error, path)
         self.send(answer)
-
-
-def _answer(call: int, begun: Begun, value: Any) -> bytes:
-    kind, state, rest = begun.ended(value)
-    return frames.encode_split(kind, call, state, rest)
-
-
-def _answer_at_once(call: int, begun: Begun) -> bytes:
-    try:
-        begun.returned.send(None)
-    except StopIteration as end:
-        return _answer(call, begun, end.value)
-    begun.returned.close()
-    raise asyncio.CancelledError
 
 
 def _failed(call: int, error: BaseException, path: str) -> bytes:
@@ -210,9 +201,11 @@ def serve(
     """Serve the proxy until it closes the connection; never returns."""
     _limit_memory(settings.get("memory_limit"))
     started = Started()
-    loop = asyncio.new_event_loop()
+    selector = Selector()
+    loop = asyncio.SelectorEventLoop(selector)
     asyncio.set_event_loop(loop)
-    worker = Worker(loop, settings["frame_limit"], started, settings.get("tell_program", False))
+    ours = Connection(loop, selector, connection)
+    worker = Worker(loop, ours, settings["frame_limit"], started)
     worker.control = watch(control, lifeline, started, worker.at_path)
     capture.install(worker.log, settings.get("log_level", "INFO"))
     logging.captureWarnings(True)
@@ -220,9 +213,11 @@ def serve(
     # What is here now stays: the collector need not go through it again with every large body.
     gc.freeze()
     gc.enable()
-    loop.run_until_complete(loop.create_unix_connection(lambda: worker, sock=connection))
+    worker.begin(settings.get("tell_program", False))
     try:
         loop.run_forever()
+    except frames.FrameError:
+        os._exit(71)
     finally:
         # A task of a hook's own raised SystemExit: end, and be replaced.
         os._exit(70)
@@ -243,8 +238,6 @@ def _program() -> Dict[str, Any]:
 
 def _lost_exception(loop: asyncio.AbstractEventLoop, context: Dict[str, Any]) -> None:
     error = context.get("exception")
-    if isinstance(error, frames.FrameError):
-        os._exit(71)
     logging.getLogger("asyncio").error("%s: %r", context.get("message"), error)
 
 

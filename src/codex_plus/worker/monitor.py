@@ -27,8 +27,9 @@ class Started:
     def begin(self, call: int) -> bool:
         """Claim a call; false when the proxy took it back."""
         with self._lock:
-            self._last = max(self._last, call)
-            if call in self._revoked:
+            if call > self._last:
+                self._last = call
+            if self._revoked and call in self._revoked:
                 self._revoked.discard(call)
                 return False
             return True

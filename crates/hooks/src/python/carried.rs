@@ -23,6 +23,7 @@ const MODULES: &[(&str, bool, &str)] = modules![
     "codex_plus.worker" true "worker/__init__.py",
     "codex_plus.worker.calls" false "worker/calls.py",
     "codex_plus.worker.capture" false "worker/capture.py",
+    "codex_plus.worker.connection" false "worker/connection.py",
     "codex_plus.worker.diff" false "worker/diff.py",
     "codex_plus.worker.frames" false "worker/frames.py",
     "codex_plus.worker.loading" false "worker/loading.py",

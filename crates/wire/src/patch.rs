@@ -250,6 +250,71 @@ pub fn locate(document: &[u8], within: &Range<usize>, path: &[PathPart]) -> Opti
     find(&mut Cursor::new(document, within.start), path).ok()?
 }
 
+/// Where the values at several paths stand, found on one way through the value at `within`.
+pub fn locate_each<const N: usize>(
+    document: &[u8],
+    within: &Range<usize>,
+    paths: [&[PathPart]; N],
+) -> [Option<Range<usize>>; N] {
+    let mut found = [const { None }; N];
+    let wanted: Vec<_> = paths.into_iter().enumerate().collect();
+    let mut cursor = Cursor::new(document, within.start);
+    match find_each(&mut cursor, &wanted, &mut found) {
+        Ok(()) => found,
+        Err(Malformed { .. }) => [const { None }; N],
+    }
+}
+
+/// As [`find`], for all the paths that go on in this value; each with its place in `found`.
+fn find_each(
+    cursor: &mut Cursor<'_>,
+    wanted: &[(usize, &[PathPart])],
+    found: &mut [Option<Span>],
+) -> Result<(), Malformed> {
+    let mut into = |cursor: &mut Cursor<'_>, is: &dyn Fn(&PathPart) -> bool| {
+        let through = wanted.iter().filter_map(|(place, path)| {
+            let (first, rest) = path.split_first()?;
+            is(first).then_some((*place, rest))
+        });
+        let through: Vec<_> = through.collect();
+        if through.is_empty() {
+            return cursor.skip().map(drop);
+        }
+        for (place, _) in &through {
+            found[*place] = None;
+        }
+        find_each(cursor, &through, found)
+    };
+    let first = cursor.peek()?;
+    let start = cursor.position();
+    let goes_on = wanted.iter().any(|(_, path)| !path.is_empty());
+    match first {
+        b'[' if goes_on => {
+            let mut index = 0;
+            cursor.array(|cursor| {
+                into(cursor, &|part| *part == PathPart::Index(index))?;
+                index += 1;
+                Ok::<(), Malformed>(())
+            })?;
+        }
+        b'{' if goes_on => cursor.object(|cursor, key| {
+            into(
+                cursor,
+                &|part| matches!(part, PathPart::Key(wanted) if wanted.as_bytes() == key),
+            )
+        })?,
+        _ => {
+            cursor.skip()?;
+        }
+    }
+    for (place, path) in wanted {
+        if path.is_empty() {
+            found[*place] = Some(start..cursor.position());
+        }
+    }
+    Ok(())
+}
+
 struct Member {
     key: String,
     /// Where the key begins.

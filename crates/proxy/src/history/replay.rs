@@ -73,14 +73,10 @@ pub(crate) fn replay(
         });
         return Ok(slots.collect());
     }
-    let items = body.items().to_vec();
-    let mut replay = Replay {
-        body,
-        slots: Vec::with_capacity(items.len() + 2),
-        removed: Vec::new(),
-    };
-    let known = keys(&items, if nothing { fresh_from } else { 0 });
-    for (index, (item, key)) in items.iter().zip(known).enumerate() {
+    let mut replay = Replay::default();
+    let known = keys(body.items(), if nothing { fresh_from } else { 0 });
+    replay.slots.reserve(known.len() + 2);
+    for (index, (item, key)) in body.items().iter().zip(known).enumerate() {
         let fresh = index >= fresh_from;
         // Without an id the same words are a new prompt each time they are sent as one.
         let anew = fresh && kind == TurnKind::Prompt && !is_named(item);
@@ -103,43 +99,49 @@ pub(crate) fn replay(
         };
         match known {
             None => replay.slots.push(slot),
-            Some(amendment) => replay.amend(index, item, slot, &amendment)?,
+            Some(amendment) => replay.amend(index, item, slot, amendment),
         }
     }
-    let Replay { slots, removed, .. } = replay;
-    remove(body, &items, &removed)?;
+    let Replay {
+        slots,
+        amended,
+        removed,
+    } = replay;
+    for (item, amendment) in amended {
+        let edited = apply(&item, &amendment).unwrap_or_else(|error| {
+            tracing::debug!(%error, "an item has another form than when it was edited first");
+            None
+        });
+        write(body, &item, item.span().end, &amendment, edited)?;
+    }
+    if !removed.is_empty() {
+        let items = body.items().to_vec();
+        remove(body, &items, &removed)?;
+    }
     body.commit()?;
     Ok(slots)
 }
 
-struct Replay<'a> {
-    body: &'a mut RequestBody,
+/// What there is to do again: most items need nothing, and are only looked at.
+#[derive(Default)]
+struct Replay {
     slots: Vec<Slot>,
+    amended: Vec<(Item, Amendment)>,
     removed: Vec<usize>,
 }
 
-impl Replay<'_> {
-    fn amend(
-        &mut self,
-        index: usize,
-        item: &Item,
-        slot: Slot,
-        amendment: &Amendment,
-    ) -> Result<(), BodyError> {
+impl Replay {
+    fn amend(&mut self, index: usize, item: &Item, slot: Slot, amendment: Amendment) {
         if amendment.removed.is_some() && !item.is_plain() {
             self.removed.push(index);
-            return Ok(());
+            return;
         }
         self.slots
             .extend(amendment.before.iter().map(|_| Slot::ours()));
         self.slots.push(slot);
         self.slots
             .extend(amendment.after.iter().map(|_| Slot::ours()));
-        let edited = apply(item, amendment).unwrap_or_else(|error| {
-            tracing::debug!(%error, "an item has another form than when it was edited first");
-            None
-        });
-        write(self.body, item, item.span().end, amendment, edited)
+        self.amended.push((item.clone(), amendment));
     }
 }
 

@@ -17,6 +17,7 @@ impl Cursor<'_> {
         let mut escaped = false;
         // Most literals are short; their end is in sight.
         if let Some(block) = rest(at).first_chunk::<BLOCK>() {
+            self.beyond_ascii |= !block.is_ascii();
             match within(block, rest(at)) {
                 Sight::End(length, some) => return self.end_string(at + length, some),
                 Sight::On(length, some) => {
@@ -27,9 +28,10 @@ impl Cursor<'_> {
         }
         // Long ones are code and logs, where escapes stand close together.
         if rest(at).len() >= LONG_BLOCK {
-            let (reach, some) = read_long(bytes, at);
-            escaped |= some;
-            match reach {
+            let long = read_long(bytes, at);
+            self.beyond_ascii |= !long.ascii;
+            escaped |= long.escaped;
+            match long.reach {
                 Reach::End(end) => {
                     self.pos = end + 1;
                     return Ok(escaped);
@@ -39,6 +41,7 @@ impl Cursor<'_> {
         }
         // The last few bytes of the text, or something that has no place in it.
         while let Some(block) = rest(at).first_chunk::<BLOCK>() {
+            self.beyond_ascii |= !block.is_ascii();
             match within(block, rest(at)) {
                 Sight::End(length, some) => return self.end_string(at + length, escaped | some),
                 Sight::On(length, some) => {
@@ -47,6 +50,7 @@ impl Cursor<'_> {
                 }
             }
         }
+        self.beyond_ascii |= !rest(at).is_ascii();
         loop {
             at += plain_prefix(rest(at));
             let Some(length) = escape_length(rest(at)) else {

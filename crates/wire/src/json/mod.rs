@@ -7,8 +7,8 @@
 //! span of fields that are a string *or* an array (`input`, `content`).
 //!
 //! It accepts what `serde_json` accepts as a raw value (checked against it by property tests and
-//! fuzzing), except that nesting is limited to [`MAX_DEPTH`]. Input must be valid UTF-8: callers
-//! check the whole buffer once.
+//! fuzzing), except that nesting is limited to [`MAX_DEPTH`]. Whether the input is UTF-8 is for
+//! callers to check, once, before or afterwards; the cursor says when there is nothing to check.
 
 mod literal;
 mod specials;
@@ -45,6 +45,8 @@ pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     pos: usize,
     depth: u32,
+    /// Whether a string may have bytes that are not ASCII; there is no other place for them.
+    beyond_ascii: bool,
 }
 
 /// Checks that bytes are UTF-8; the error is the first byte that is not.
@@ -67,6 +69,7 @@ impl<'a> Cursor<'a> {
             bytes,
             pos,
             depth: 0,
+            beyond_ascii: false,
         }
     }
 
@@ -76,12 +79,19 @@ impl<'a> Cursor<'a> {
             bytes,
             pos,
             depth: u32::try_from(depth).unwrap_or(MAX_DEPTH),
+            beyond_ascii: false,
         }
     }
 
     /// Where the cursor stands.
     pub(crate) fn position(&self) -> usize {
         self.pos
+    }
+
+    /// Whether what was read may have other bytes than ASCII, so that somebody must find out whether
+    /// they are UTF-8.
+    pub(crate) fn is_beyond_ascii(&self) -> bool {
+        self.beyond_ascii
     }
 
     fn malformed(&self) -> Malformed {

@@ -55,12 +55,11 @@ struct Judged {
 }
 
 impl Masks {
-    /// As wide as the processor can; `simd` says how wide that is.
+    /// As wide as the processor can.
     // See `blocks`.
     #[expect(clippy::inline_always)]
     #[inline(always)]
-    fn of<S: Simd>(simd: S, block: &[u8; LONG_BLOCK]) -> Self {
-        let bytes: u8x64<S> = (*block).simd_into(simd);
+    fn of<S: Simd>(bytes: u8x64<S>) -> Self {
         Self {
             quotes: bytes.simd_eq(b'"').to_bitmask(),
             backslashes: bytes.simd_eq(b'\\').to_bitmask(),
@@ -103,29 +102,50 @@ pub(super) enum Reach {
     On(usize),
 }
 
-/// Reads on in a literal from byte `at`, whole blocks at a time, and says whether there were escapes.
-pub(super) fn read_long(bytes: &[u8], at: usize) -> (Reach, bool) {
+/// What was read of a long literal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Long {
+    pub(super) reach: Reach,
+    /// Whether there were escapes.
+    pub(super) escaped: bool,
+    /// Whether all bytes of the blocks are ASCII, those behind the literal's end included.
+    pub(super) ascii: bool,
+}
+
+/// Reads on in a literal from byte `at`, whole blocks at a time.
+pub(super) fn read_long(bytes: &[u8], at: usize) -> Long {
     dispatch!(Level::new(), simd => blocks(simd, bytes, at))
 }
 
 // Only what is part of its caller is compiled for that caller's processor.
 #[expect(clippy::inline_always)]
 #[inline(always)]
-fn blocks<S: Simd>(simd: S, bytes: &[u8], mut at: usize) -> (Reach, bool) {
+fn blocks<S: Simd>(simd: S, bytes: &[u8], mut at: usize) -> Long {
     let (mut open, mut escaped) = (false, false);
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let judged = Masks::of(simd, block).judge(open);
+    let mut all = u8x64::splat(simd, 0);
+    let reach = loop {
+        let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<LONG_BLOCK>) else {
+            break Reach::On(at - usize::from(open));
+        };
+        let block: u8x64<S> = (*block).simd_into(simd);
+        all |= block;
+        let judged = Masks::of(block).judge(open);
         if judged.broken || (judged.letters != 0 && !are_escapes(bytes, at, judged.letters)) {
-            break;
+            break Reach::On(at - usize::from(open));
         }
         escaped |= judged.escaped;
         if let Some(end) = judged.end {
-            return (Reach::End(at + end), escaped);
+            break Reach::End(at + end);
         }
         open = judged.open;
         at += LONG_BLOCK;
+    };
+    let ascii = all.simd_ge(0x80).to_bitmask() == 0;
+    Long {
+        reach,
+        escaped,
+        ascii,
     }
-    (Reach::On(at - usize::from(open)), escaped)
 }
 
 /// Whether escapes are ones, by where their letters are behind byte `at`.

@@ -245,17 +245,12 @@ impl RequestBody {
     pub fn commit(&mut self) -> Result<(), BodyError> {
         if self.is_edited() {
             let mut text = self.text.edited(&self.edits);
-            let fields = if let Some(fields) = self.fields.spliced(&self.edits, &text) {
-                fields
-            } else {
+            if self.fields.splice(&self.edits, &text).is_none() {
                 text = Text::of(text.whole().clone());
-                Fields::scan(text.whole())?
-            };
-            *self = Self {
-                text,
-                fields,
-                edits: Edits::default(),
-            };
+                self.fields = Fields::scan(text.whole())?;
+            }
+            self.text = text;
+            self.discard();
         }
         Ok(())
     }

@@ -31,7 +31,16 @@ type List = Option<(Span, Vec<Item>)>;
 
 impl Fields {
     pub(super) fn scan(source: &Bytes) -> Result<Self, BodyError> {
-        json::check_utf8(source).map_err(|offset| BodyError::Utf8 { offset })?;
+        let mut cursor = Cursor::new(source, 0);
+        let read = Self::read(&mut cursor, source);
+        // Most bodies are ASCII, and then one look was enough.
+        if read.is_err() || cursor.is_beyond_ascii() {
+            json::check_utf8(source).map_err(|offset| BodyError::Utf8 { offset })?;
+        }
+        read
+    }
+
+    fn read(cursor: &mut Cursor<'_>, source: &Bytes) -> Result<Self, BodyError> {
         let mut fields = Self {
             model: None,
             stream: None,
@@ -46,7 +55,6 @@ impl Fields {
             items_span: None,
         };
         let (mut input, mut messages): (List, List) = (None, None);
-        let mut cursor = Cursor::new(source, 0);
         cursor.object(|cursor, key| {
             let field = match key {
                 b"input" => {

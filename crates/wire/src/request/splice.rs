@@ -11,13 +11,14 @@ use crate::json::{Cursor, Span, check_utf8};
 const ITEM_DEPTH: usize = 2;
 
 impl Fields {
-    /// The fields of `edited`, which `edits` made of the body that these are the fields of.
+    /// Becomes the fields of `edited`, which `edits` made of the body that these are the fields of.
     ///
-    /// Only items that were edited or put in are read. None when an edit is about anything else or
-    /// leaves something odd: then the whole is to be read.
-    pub(super) fn spliced(&self, edits: &Edits, edited: &Text) -> Option<Self> {
+    /// Only items that were edited or put in are read, and those before the first edit stay where
+    /// they are. None, and nothing is changed, when an edit is about anything else or leaves
+    /// something odd: then the whole is to be read.
+    pub(super) fn splice(&mut self, edits: &Edits, edited: &Text) -> Option<()> {
         let list = self.items_span.clone()?;
-        if self.items.iter().any(Item::is_plain) {
+        if self.items.first().is_some_and(Item::is_plain) {
             return None;
         }
         let mut splice = Splice {
@@ -25,7 +26,7 @@ impl Fields {
             next: 0,
             edited,
             by: 0,
-            items: Vec::with_capacity(self.items.len() + 4),
+            changes: Vec::new(),
         };
         let (mut adds, mut takes) = (false, false);
         let mut edits = edits.iter().peekable();
@@ -54,33 +55,60 @@ impl Fields {
         if adds && takes {
             return None;
         }
-        splice.keep_before(list.end);
-        let Splice { items, by, .. } = splice;
-        if items.len() > MAX_ITEMS {
+        let Splice { changes, by, .. } = splice;
+        let more = changes.iter().filter(|change| change.put.is_some()).count();
+        let fewer: usize = changes.iter().map(|change| change.takes).sum();
+        if self.items.len() + more - fewer > MAX_ITEMS {
             return None;
         }
-        let behind = |span: &Option<Span>| {
-            let span = span.as_ref()?;
-            let by = if span.start > list.start { by } else { 0 };
-            Some(moved(span, by))
-        };
-        Some(Self {
-            model: behind(&self.model),
-            stream: behind(&self.stream),
-            generate: behind(&self.generate),
-            previous_response_id: behind(&self.previous_response_id),
-            prompt_cache_key: behind(&self.prompt_cache_key),
-            client_metadata: behind(&self.client_metadata),
-            message_type: behind(&self.message_type),
-            text: behind(&self.text),
-            dialect: self.dialect,
-            items,
-            items_span: Some(list.start..list.end.saturating_add_signed(by)),
-        })
+        self.make(changes);
+        for span in [
+            &mut self.model,
+            &mut self.stream,
+            &mut self.generate,
+            &mut self.previous_response_id,
+            &mut self.prompt_cache_key,
+            &mut self.client_metadata,
+            &mut self.message_type,
+            &mut self.text,
+        ] {
+            if let Some(span) = span.as_mut().filter(|span| span.start > list.start) {
+                *span = moved(span, by);
+            }
+        }
+        self.items_span = Some(list.start..list.end.saturating_add_signed(by));
+        Some(())
+    }
+
+    /// Makes the changes to the items.
+    fn make(&mut self, changes: Vec<Change>) {
+        let Some(first) = changes.first() else { return };
+        let (mut at, mut by) = (first.at, 0);
+        let mut behind = self.items.split_off(at.min(self.items.len())).into_iter();
+        for change in changes {
+            let kept = behind.by_ref().take(change.at - at);
+            self.items.extend(kept.map(|item| item.moved(by)));
+            behind.by_ref().take(change.takes).for_each(drop);
+            self.items.extend(change.put);
+            (at, by) = (change.at + change.takes, change.by);
+        }
+        self.items.extend(behind.map(|item| item.moved(by)));
     }
 }
 
-/// The way through the old items, and the new ones so far.
+/// What becomes of the old items at one place.
+struct Change {
+    /// The place among them, at or behind the end of the change before.
+    at: usize,
+    /// How many of them go.
+    takes: usize,
+    /// What comes instead.
+    put: Option<Item>,
+    /// By how many bytes what is behind was moved then.
+    by: isize,
+}
+
+/// The way through the old items, and the changes so far.
 struct Splice<'a> {
     old: &'a [Item],
     /// The first old item that has not been passed.
@@ -88,18 +116,14 @@ struct Splice<'a> {
     edited: &'a Text,
     /// By how many bytes the edits so far moved what is behind them.
     by: isize,
-    items: Vec<Item>,
+    changes: Vec<Change>,
 }
 
 impl Splice<'_> {
-    /// Takes the items over that end before or at a byte of the old body.
+    /// Passes the items that end before or at a byte of the old body.
     fn keep_before(&mut self, at: usize) {
-        while let Some(item) = self.old.get(self.next)
-            && item.span().end <= at
-        {
-            self.items.push(item.clone().moved(self.by));
-            self.next += 1;
-        }
+        let ahead = self.old.get(self.next..).unwrap_or_default();
+        self.next += ahead.partition_point(|item| item.span().end <= at);
     }
 
     /// Whether an edit puts something before the next item or behind the one before it.
@@ -123,8 +147,9 @@ impl Splice<'_> {
             [b',', ..] if !is_next => start + 1..end,
             _ => return None,
         };
-        self.read(value)?;
+        let item = self.read(value)?;
         self.by += length(edit);
+        self.note(0, Some(item));
         Some(())
     }
 
@@ -135,9 +160,9 @@ impl Splice<'_> {
             return None;
         }
         let new = moved(&old, self.by);
-        self.read(new.start..new.end.checked_add_signed(by)?)?;
+        let item = self.read(new.start..new.end.checked_add_signed(by)?)?;
         self.by += by;
-        self.next += 1;
+        self.note(1, Some(item));
         Some(())
     }
 
@@ -159,19 +184,30 @@ impl Splice<'_> {
         if next <= self.next {
             return None;
         }
-        self.next = next;
         self.by += length(edit);
+        self.note(next - self.next, None);
         Some(())
     }
 
+    /// Notes what becomes of the next items, and passes them.
+    fn note(&mut self, takes: usize, put: Option<Item>) {
+        self.changes.push(Change {
+            at: self.next,
+            takes,
+            put,
+            by: self.by,
+        });
+        self.next += takes;
+    }
+
     /// Reads the item that a span of the new body is.
-    fn read(&mut self, span: Span) -> Option<()> {
+    fn read(&self, span: Span) -> Option<Item> {
         let text = self.edited.slice(&span)?;
         check_utf8(&text).ok()?;
         let mut cursor = Cursor::within(&text, 0, ITEM_DEPTH);
         let item = scan::item(&mut cursor, &text).ok()?;
         let by = isize::try_from(span.start).ok()?;
-        (item.span() == (0..text.len())).then(|| self.items.push(item.moved(by)))
+        (item.span() == (0..text.len())).then(|| item.moved(by))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where the line stands in each event of an answer, so that all of them agree.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use codex_plus_wire::event::{EventKind, ResponseEvent};
 use codex_plus_wire::patch::{self, Patch, PathPart};
@@ -26,28 +28,21 @@ pub(super) fn find(kind: EventKind, data: &[u8]) -> Option<Place> {
         EventKind::ContentPartDone => {
             let text = string(data, &path(&["part", "text"]))?;
             let first = number(data, "content_index").unwrap_or(0) == 0;
-            (first && is_text(data, &[], "part") && !text.is_empty()).then(|| Place {
+            (first && is_text(data, "part") && !text.is_empty()).then(|| Place {
                 id: string(data, &path(&["item_id"])),
                 index: number(data, "output_index"),
             })
         }
         EventKind::OutputItemDone => {
-            message(data, &path(&["item"]))?;
-            Some(Place {
-                id: string(data, &path(&["item", "id"])),
-                index: number(data, "output_index"),
-            })
+            let item = Item::at(data, &path(&["item"]))?;
+            item.text?;
+            let index = number(data, "output_index");
+            Some(Place { id: item.id, index })
         }
-        EventKind::Completed | EventKind::Incomplete => (0..MOST_ITEMS).find_map(|index| {
-            let item = output(index);
-            patch::locate(data, &(0..data.len()), &item)?;
-            message(data, &item)?;
-            let mut id = item;
-            id.push("id".into());
-            Some(Place {
-                id: string(data, &id),
-                index: u64::try_from(index).ok(),
-            })
+        EventKind::Completed | EventKind::Incomplete => items(data).find_map(|(index, item)| {
+            item.text?;
+            let index = Some(index);
+            Some(Place { id: item.id, index })
         }),
         _ => None,
     }
@@ -76,25 +71,16 @@ pub(super) fn insert(
             }
         }
         EventKind::OutputItemDone => {
-            let id = string(data, &path(&["item", "id"]));
-            if !place.is(id, number(data, "output_index")) {
+            let item = Item::at(data, &path(&["item"]))?;
+            if !place.is(item.id, number(data, "output_index")) {
                 return None;
             }
-            message(data, &path(&["item"]))?
+            item.text?
         }
-        EventKind::Completed | EventKind::Incomplete => {
-            let whole = 0..data.len();
-            (0..MOST_ITEMS)
-                .map(output)
-                .take_while(|item| patch::locate(data, &whole, item).is_some())
-                .zip(0_u64..)
-                .find_map(|(item, index)| {
-                    let mut id = item.clone();
-                    id.push("id".into());
-                    let found = place.is(string(data, &id), Some(index));
-                    found.then(|| message(data, &item)).flatten()
-                })?
-        }
+        EventKind::Completed | EventKind::Incomplete => items(data).find_map(|(index, item)| {
+            let found = place.is(item.id, Some(index));
+            item.text.filter(|_| found)
+        })?,
         _ => return None,
     };
     let text = string(data, &at)?;
@@ -126,29 +112,54 @@ fn text_event(data: &[u8]) -> Option<TextEvent> {
     Some((id, event.output_index, event.content_index, text))
 }
 
-/// The path of a message's first text, when it begins with one that is not empty.
-fn message(data: &[u8], item: &[PathPart]) -> Option<Vec<PathPart>> {
-    let inside = |more: &[PathPart]| [item, more].concat();
-    let is = |key: &str, value: &str| {
-        string(data, &inside(&[key.into()])).is_none_or(|found| found == value)
-    };
-    let part = inside(&["content".into(), 0.into()]);
-    if !is("type", "message") || !is("role", "assistant") || !is_text(data, &part, "") {
-        return None;
+/// An item of the answer.
+struct Item {
+    id: Option<String>,
+    /// The path of the first text, when this is a message of the assistant's that begins with one
+    /// that is not empty.
+    text: Option<Vec<PathPart>>,
+}
+
+impl Item {
+    /// The item at a path, read on one way through the event; none when there is none.
+    fn at(data: &[u8], path: &[PathPart]) -> Option<Self> {
+        let inside = |more: &[PathPart]| [path, more].concat();
+        let text = inside(&["content".into(), 0.into(), "text".into()]);
+        let whole = 0..data.len();
+        let [item, kind, role, id, part, literal] = patch::locate_each(
+            data,
+            &whole,
+            [
+                path,
+                &inside(&["type".into()]),
+                &inside(&["role".into()]),
+                &inside(&["id".into()]),
+                &inside(&["content".into(), 0.into(), "type".into()]),
+                &text,
+            ],
+        );
+        item?;
+        let said = |span| literally(data, span);
+        let is = |span, value: &str| said(span).is_none_or(|found| found == value);
+        let is_message = is(kind, "message") && is(role, "assistant");
+        let is_text = said(part).is_some_and(|kind| kind == "output_text");
+        let begins = || said(literal).is_some_and(|text| !text.is_empty());
+        Some(Self {
+            id: said(id),
+            text: (is_message && is_text && begins()).then_some(text),
+        })
     }
-    let text = [&part[..], &["text".into()]].concat();
-    string(data, &text).filter(|text| !text.is_empty())?;
-    Some(text)
+}
+
+/// The items of a whole answer, with their places.
+fn items(data: &[u8]) -> impl Iterator<Item = (u64, Item)> {
+    let items = (0..MOST_ITEMS).map_while(move |index| Item::at(data, &output(index)));
+    (0..).zip(items)
 }
 
 /// Whether a part is `output_text`, not a refusal.
-fn is_text(data: &[u8], part: &[PathPart], key: &str) -> bool {
-    let mut kind = part.to_vec();
-    if !key.is_empty() {
-        kind.push(key.into());
-    }
-    kind.push("type".into());
-    string(data, &kind).is_some_and(|kind| kind == "output_text")
+fn is_text(data: &[u8], part: &str) -> bool {
+    string(data, &path(&[part, "type"])).is_some_and(|kind| kind == "output_text")
 }
 
 fn output(index: usize) -> Vec<PathPart> {
@@ -160,8 +171,12 @@ fn path(keys: &[&str]) -> Vec<PathPart> {
 }
 
 fn string(data: &[u8], path: &[PathPart]) -> Option<String> {
-    let span = patch::locate(data, &(0..data.len()), path)?;
-    serde_json::from_slice(data.get(span)?).ok()
+    literally(data, patch::locate(data, &(0..data.len()), path))
+}
+
+/// What the string at a span says.
+fn literally(data: &[u8], span: Option<Range<usize>>) -> Option<String> {
+    serde_json::from_slice(data.get(span?)?).ok()
 }
 
 fn number(data: &[u8], key: &str) -> Option<u64> {

@@ -130,7 +130,9 @@ fn blocks<S: Simd>(simd: S, bytes: &[u8], mut at: usize) -> Long {
         let block: u8x64<S> = (*block).simd_into(simd);
         all |= block;
         let judged = Masks::of(block).judge(open);
-        if judged.broken || (judged.letters != 0 && !are_escapes(bytes, at, judged.letters)) {
+        let letters = judged.letters;
+        let well = letters == 0 || usual_escapes(block, letters) || are_escapes(bytes, at, letters);
+        if judged.broken || !well {
             break Reach::On(at - usize::from(open));
         }
         escaped |= judged.escaped;
@@ -146,6 +148,20 @@ fn blocks<S: Simd>(simd: S, bytes: &[u8], mut at: usize) -> Long {
         escaped,
         ascii,
     }
+}
+
+/// Whether escapes are the ones of code and of terminals' colours, all of them in this block. No loop
+/// over them, for where they stand cannot be foretold.
+// See `blocks`.
+#[expect(clippy::inline_always)]
+#[inline(always)]
+fn usual_escapes<S: Simd>(block: u8x64<S>, letters: u64) -> bool {
+    let short = block.simd_eq(b't').to_bitmask() | block.simd_eq(b'r').to_bitmask();
+    let long = block.simd_eq(b'u').to_bitmask() & letters;
+    let decimal = (block - b'0').simd_le(9).to_bitmask();
+    let alphabetic = ((block | 0x20) - b'a').simd_le(5).to_bitmask();
+    let digits = long << 1 | long << 2 | long << 3 | long << 4;
+    letters & !(short | long) == 0 && long >> 60 == 0 && digits & !(decimal | alphabetic) == 0
 }
 
 /// Whether escapes are ones, by where their letters are behind byte `at`.

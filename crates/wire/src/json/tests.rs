@@ -170,7 +170,7 @@ proptest! {
     #[test]
     fn reading_stops_at_the_byte_that_has_no_place(plain in 0..300_usize, escapes in 0..3_usize) {
         let inside = r"\\".repeat(escapes) + &"a".repeat(plain);
-        for bad in ["\u{1}", r"\x", r"\u12g4"] {
+        for bad in ["\u{1}", r"\x", r"\u12g4", r"\ug234", r"\u123:", r"\u/123", r"\u1@23", r"\u1`23"] {
             let text = format!("\"{inside}{bad}{}\"", "b".repeat(100));
             let stopped = Cursor::new(text.as_bytes(), 0).skip().unwrap_err();
             prop_assert_eq!(stopped.offset, 1 + inside.len());

@@ -1,6 +1,8 @@
 //! Hooks that fail in every way: the exchange goes on, the log names them, the next one works.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 use serde_json::json;
 
@@ -183,6 +185,16 @@ async fn a_killed_proxy_leaves_no_worker_and_no_command() {
         .map(|pid| pid.parse().unwrap())
         .collect();
     assert_eq!(pids.len(), 3);
+    // A thread that answers has gone on from the command's start, whose end is seen to from then on.
+    let threads = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+    let connect = || TcpStream::connect(stage.proxy.address).unwrap();
+    let mut open: Vec<_> = (0..threads).map(|_| connect()).collect();
+    for stream in &mut open {
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .unwrap();
+        stream.read_exact(&mut [0; 12]).unwrap();
+    }
     let runs = |pid: &u32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         !stat.is_empty() && !stat.contains(") Z ")

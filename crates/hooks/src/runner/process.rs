@@ -19,6 +19,7 @@ pub(super) struct Group {
 impl Group {
     /// Starts a command as the leader of a new group.
     pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
+        warden::stand_by();
         let child = command.process_group(0).kill_on_drop(true).spawn()?;
         let number = child.id().and_then(|id| i32::try_from(id).ok());
         let leader = number.and_then(Pid::from_raw);

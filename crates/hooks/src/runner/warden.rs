@@ -52,23 +52,37 @@ impl Warden {
     }
 }
 
+/// Has the warden stand by, so that it can be told of a group as soon as that begins.
+pub(super) fn stand_by() {
+    let mut warden = warden();
+    let lives = |known: &mut Warden| matches!(known.child.try_wait(), Ok(None));
+    if !warden.as_mut().is_some_and(lives) {
+        replace(&mut warden);
+    }
+}
+
 /// A group began: it is not to outlive the proxy.
 pub(super) fn began(group: Pid) {
     let mut warden = warden();
-    if let Some(known) = &mut *warden {
-        if known.tell('+', group).is_ok() {
-            return;
-        }
+    if !told_of(&mut warden, group) {
         // It was killed; the groups it knew of are without one.
+        replace(&mut warden);
+        told_of(&mut warden, group);
+    }
+}
+
+fn told_of(warden: &mut Option<Warden>, group: Pid) -> bool {
+    let told = warden.as_mut().map(|known| known.tell('+', group));
+    told.is_some_and(|told| told.is_ok())
+}
+
+fn replace(warden: &mut Option<Warden>) {
+    if let Some(mut known) = warden.take() {
         let _ = known.child.kill();
         let _ = known.child.wait();
-        *warden = None;
     }
     match Warden::start() {
-        Ok(mut new) => {
-            let _ = new.tell('+', group);
-            *warden = Some(new);
-        }
+        Ok(new) => *warden = Some(new),
         Err(error) => {
             tracing::warn!(%error, "a hook would outlive a killed proxy: nothing can watch over it");
         }

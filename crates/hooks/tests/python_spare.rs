@@ -99,6 +99,11 @@ async fn used(config: PoolConfig) -> (Arc<PythonPool>, u32, u32) {
     (pool, first, workers[1])
 }
 
+fn kill(worker: u32) {
+    let process = Pid::from_raw(i32::try_from(worker).unwrap()).unwrap();
+    kill_process(process, Signal::KILL).unwrap();
+}
+
 fn short() -> PoolConfig {
     PoolConfig {
         idle_after: Duration::from_millis(200),
@@ -158,11 +163,7 @@ async fn the_one_to_spare_ends_with_the_work_and_comes_again() {
 #[tokio::test]
 async fn one_to_spare_that_is_gone_is_replaced_while_there_is_work() {
     let (pool, first, spare) = used(short()).await;
-    kill_process(
-        Pid::from_raw(i32::try_from(spare).unwrap()).unwrap(),
-        Signal::KILL,
-    )
-    .unwrap();
+    kill(spare);
     for _ in 0..1000 {
         assert_eq!(asked(&pool, 1).await, [first]);
         if pool.status().started == 3 {
@@ -176,11 +177,7 @@ async fn one_to_spare_that_is_gone_is_replaced_while_there_is_work() {
 #[tokio::test]
 async fn the_one_to_spare_takes_the_place_of_a_first_one_that_is_gone() {
     let (pool, first, spare) = used(short()).await;
-    kill_process(
-        Pid::from_raw(i32::try_from(first).unwrap()).unwrap(),
-        Signal::KILL,
-    )
-    .unwrap();
+    kill(first);
     eventually("it is told", || pool.status().workers == [spare]).await;
     // Later than a worker that is one too many would end.
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -8,10 +8,11 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::call::PythonError;
+use super::config::PoolConfig;
 use super::hook::PythonHook;
 use super::lock;
-use super::pool::{Blocking, PoolConfig, PoolStatus};
 use super::program::{Program, interpreter};
+use super::watch::Blocking;
 use super::worker::{Seat, Worker};
 
 /// Calls that take long are spread over so many workers even where one could carry them all.
@@ -28,6 +29,17 @@ pub(super) enum Sharing {
     ApartIfAny,
     /// It was moved twice, from behind calls that blocked their workers: a worker for itself.
     Apart,
+}
+
+/// The pool's state, for the status page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// The process ids of the workers.
+    pub workers: Vec<u32>,
+    /// Calls in flight.
+    pub in_flight: usize,
+    /// Workers started so far, replaced ones too.
+    pub started: u64,
 }
 
 #[derive(Debug, Default)]
@@ -47,8 +59,8 @@ pub(super) struct Crew {
     pub(super) closed: AtomicBool,
     /// Calls answered so far.
     pub(super) answers: AtomicU64,
-    /// With which answer the next worker to spare is due, unless it is tended already.
-    pub(super) spare_due: AtomicU64,
+    /// How many it were when nothing was left to tend.
+    pub(super) rested_at: AtomicU64,
     /// Whether a task sees to it that idle workers end.
     pub(super) is_tended: AtomicBool,
 }
@@ -63,7 +75,7 @@ impl Crew {
             blocking: Arc::default(),
             closed: AtomicBool::new(false),
             answers: AtomicU64::new(0),
-            spare_due: AtomicU64::new(super::spare::SEVERAL),
+            rested_at: AtomicU64::new(0),
             is_tended: AtomicBool::new(false),
         }
     }

@@ -6,6 +6,7 @@
 
 mod call;
 mod carried;
+mod config;
 mod crew;
 mod edit;
 pub mod frame;
@@ -24,11 +25,13 @@ mod watch;
 mod worker;
 
 pub use call::{Call, Method, Outcome, PythonError, Reply, RequestMeta};
+pub use config::PoolConfig;
+pub use crew::PoolStatus;
 pub use edit::{Edit, EditOp, PathError, PathPart, apply};
 pub use hook::{Discovery, HookProblem, PythonHook, discover};
 pub use log::LogRecord;
 pub use metadata::{HookType, InputScope, Metadata, MetadataError};
-pub use pool::{PoolConfig, PoolStatus, PythonPool};
+pub use pool::PythonPool;
 
 /// A lock whose holder cannot panic half-way.
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -14,7 +14,7 @@ use super::crew::{Crew, Workers};
 use super::lock;
 
 /// A pool that answered so many calls is used: it will be asked again.
-pub(super) const SEVERAL: u64 = 4;
+const SEVERAL: u64 = 4;
 /// How long the exchange that made it so has the processors to itself.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -29,8 +29,8 @@ struct Seen {
 impl Crew {
     /// A call was answered.
     pub(super) fn answered(self: &Arc<Self>) {
-        let answers = self.answers.fetch_add(1, Ordering::Relaxed) + 1;
-        if answers >= self.spare_due.load(Ordering::Relaxed) && self.config.max_workers > 1 {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        if self.is_used() && self.config.max_workers > 1 {
             self.tend();
         }
     }
@@ -42,12 +42,15 @@ impl Crew {
         }
     }
 
+    fn is_used(&self) -> bool {
+        let (answers, rested_at) = (&self.answers, &self.rested_at);
+        answers.load(Ordering::Relaxed) >= rested_at.load(Ordering::Relaxed) + SEVERAL
+    }
+
     fn wants_spare(&self, workers: &Workers) -> bool {
-        let is_used =
-            self.answers.load(Ordering::Relaxed) >= self.spare_due.load(Ordering::Relaxed);
         let mut usable = workers.list.iter().filter(|worker| worker.is_usable());
         let (first, second) = (usable.next(), usable.next());
-        is_used
+        self.is_used()
             && self.config.max_workers > 1
             && first.is_some_and(|first| first.is_up())
             && second.is_none()
@@ -101,8 +104,7 @@ impl Crew {
         if is_used || workers.list.len() > 1 {
             return true;
         }
-        self.spare_due
-            .store(seen.answers + SEVERAL, Ordering::Relaxed);
+        self.rested_at.store(seen.answers, Ordering::Relaxed);
         self.is_tended.store(false, Ordering::Release);
         false
     }

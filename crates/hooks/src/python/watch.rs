@@ -1,8 +1,9 @@
 //! Watches one worker: reads and writes for it, finds it blocked, stuck or too large, ends it.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,12 +15,18 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::carried;
+use super::config::PoolConfig;
 use super::inbox::Inbox;
 use super::link::{self, Link};
 use super::lock;
 use super::log::escape;
-use super::pool::{Blocking, MOST_BLOCKING, PoolConfig};
 use super::process::{Others, Process};
+
+/// Hooks known to block; with more all are forgotten.
+const MOST_BLOCKING: usize = 256;
+
+/// Hooks, by hash, that were seen to block their worker.
+pub(super) type Blocking = Arc<Mutex<HashSet<[u8; 32]>>>;
 
 /// How often a busy worker is looked at.
 const TICK: Duration = Duration::from_millis(10);

@@ -3,17 +3,22 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
 use super::call::Call;
+use super::config::PoolConfig;
 use super::hook::PythonHook;
 use super::link::{Answer, Link, Stage};
 use super::lock;
-use super::pool::{Blocking, PoolConfig, SILENT_FOR};
 use super::process;
 use super::program::Program;
-use super::watch::{Watched, supervise};
+use super::watch::{Blocking, Watched, supervise};
+
+/// One that gives no sign of life for so long, though it was asked, gets company: a fresh interpreter
+/// takes longer to come up than the calls that may come meanwhile should wait.
+pub(super) const SILENT_FOR: Duration = Duration::from_millis(10);
 
 /// A worker. When the last holder drops it, its process is ended.
 #[derive(Debug)]
@@ -125,9 +130,7 @@ impl Worker {
 
     /// Keeps it for calls that would have to wait; to be given one ends that.
     pub(super) fn set_spare(&self, is_spare: bool) {
-        if self.is_spare() != is_spare {
-            self.spare.store(is_spare, Ordering::Relaxed);
-        }
+        self.spare.store(is_spare, Ordering::Relaxed);
     }
 
     /// Waits until it is up, or was and has ended since; the error says why it never will be.

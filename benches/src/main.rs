@@ -77,7 +77,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         let request = request::Ask::post(arguments.size, &arguments.prompt, "/");
         let (slice, _) =
             load::closed(open, &request, Duration::from_secs(arguments.seconds)).await?;
-        say!("{:.0} requests/s", slice.rate());
+        say!(
+            "{:.0} requests/s, p50 {:.0} us, p99 {:.0} us",
+            slice.rate(),
+            load::micros(&slice.latency, 50.0),
+            load::micros(&slice.latency, 99.0)
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let mut terminate = signal(SignalKind::terminate())?;

@@ -167,6 +167,19 @@ async fn a_request_on_an_old_connection_is_answered_after_the_handover() {
     until("the old one's end", || !is_alive(old)).await;
 }
 
+/// Each is done when the new process has the place to itself: it answers whoever comes next, be it
+/// a client or another restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn restarts_may_follow_one_another_at_once() {
+    let (upstream, _end) = ticking().await;
+    let (home, address) = started(upstream);
+    for round in 0..30 {
+        restart(&home, &[]).await;
+        let answers = pid_that_answers(address).await;
+        assert_eq!(answers, u64::from(home.pid()), "{round} {}", home.log());
+    }
+}
+
 /// The address of a socket has room for about a hundred bytes; folders are not held to that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_folder_may_have_a_long_path() {

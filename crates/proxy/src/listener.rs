@@ -43,9 +43,11 @@ pub(crate) async fn accept(lines: &Arc<ArcSwap<Line>>, listener: &TcpListener, w
     let mut protocols = Arc::new(Protocols::of(&line));
     let mut outage = Outage::default();
     loop {
+        // Who takes connections after a handover is told at once: not one more is ours then.
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = line.leaves() => return,
+            accepted = listener.accept() => accepted,
         };
         if !Arc::ptr_eq(&line, &lines.load()) {
             line = lines.load_full();

@@ -1,13 +1,15 @@
 //! Starting ourselves in the background.
 //!
 //! The child is this same binary in the foreground with one hidden flag. It leaves our session
-//! itself (`setsid`), and its standard error is a pipe to us until it is healthy, so that the
-//! reason of a failed start reaches the user.
+//! itself (`setsid`), and its standard error is a pipe to us until it has its place, so that the
+//! reason of a failed start reaches the user. The pipe's end says that it has: the process before
+//! it takes no more connections, and there is a door for the one after it.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -31,8 +33,8 @@ pub(crate) enum Spawned {
 /// How long a start may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts `codex-plus start --detached <flags>` in `cwd` and waits until it is healthy. One that
-/// `succeeds` takes the place of the daemon that runs.
+/// Starts `codex-plus start --detached <flags>` in `cwd` and waits until it is healthy and has its
+/// place. One that `succeeds` takes the place of the daemon that runs.
 pub(crate) fn spawn(
     state: &StateDir,
     flags: &[String],
@@ -69,7 +71,8 @@ pub(crate) fn spawn(
                 said: said.unwrap_or_default(),
             });
         }
-        if let Some(instance) = written_by(&child, state)
+        if said.as_ref().is_none_or(JoinHandle::is_finished)
+            && let Some(instance) = written_by(&child, state)
             && Probe::new(instance.listen, token).is_healthy()
         {
             return Ok(Spawned::Healthy(instance));

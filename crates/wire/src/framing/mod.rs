@@ -2,8 +2,10 @@
 //! chunk, or with the connection.
 
 mod chunks;
+mod fields;
 
 use chunks::Chunks;
+pub use fields::{content_length, has_option, is_chunked};
 
 /// Why a body cannot be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum FramingError {
     /// Something else where a line had to end.
     #[error("invalid end of a chunk")]
     LineEnd,
+    /// `Content-Length` says several things, or none that is a length.
+    #[error("invalid content-length parsed")]
+    Length,
     /// A bound on what is no data.
     #[error("chunk {0} over limit")]
     Limit(&'static str),

@@ -134,7 +134,7 @@ fn body(response: &Response<()>, to_head: bool) -> Result<BodyReader, BadHead> {
         Ok(Some(length)) if length >= u64::MAX - 1 => Err(BadHead::TooLarge),
         Ok(Some(length)) => Ok(BodyReader::length(length)),
         Ok(None) => Ok(BodyReader::until_close()),
-        Err(()) => Err(BadHead::Length),
+        Err(_) => Err(BadHead::Length),
     }
 }
 

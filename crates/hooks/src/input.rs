@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::event::HookEvent;
 
+/// Room that the JSON of a short prompt fits in.
+const ROOM: usize = 1 << 10;
+
 /// The input of the hooks of one event. Facts the wire does not tell are `null`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct HookInput {
@@ -149,6 +152,8 @@ impl HookInput {
 
     /// The JSON a hook is handed.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+        let mut json = Vec::with_capacity(ROOM);
+        serde_json::to_writer(&mut json, self)?;
+        Ok(json)
     }
 }

@@ -85,10 +85,13 @@ impl Inspection<'_> {
     }
 
     /// The places of tool outputs that are new in this request, or were when it was sent first.
+    /// Outputs that stand in messages, as other dialects send them, are not among them.
     pub fn fresh_outputs(&self) -> Vec<usize> {
         let items = self.items().iter().enumerate();
+        // A prompt would be read to its end for the last question.
+        let has_output = |item: &Item| item.output().is_some() && is_tool_output(item);
         items
-            .filter(|(index, item)| self.is_fresh(*index) && is_tool_output(item))
+            .filter(|(index, item)| self.is_fresh(*index) && has_output(item))
             .map(|(index, _)| index)
             .collect()
     }

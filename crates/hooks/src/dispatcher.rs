@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use codex_plus_project::settings::HookHandler;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
@@ -16,7 +15,7 @@ use crate::merge::Merged;
 use crate::output::{HookFailure, HookOutcome};
 use crate::runner::command::{self, CommandRun};
 use crate::runner::http::{HttpRun, HttpRunner, without_secrets};
-use crate::set::{HookSet, SettingsHook};
+use crate::set::{Handler, HookSet, SettingsHook};
 use crate::stats::Stats;
 
 /// Runs hooks. One for the whole process: its bounds hold over all exchanges.
@@ -92,7 +91,7 @@ impl Dispatcher {
     }
 
     async fn run(&self, hook: &SettingsHook, occasion: &Occasion) -> HookOutcome {
-        if let HookHandler::Command { detached: true, .. } = hook.handler {
+        if let Handler::Command { detached: true, .. } = hook.handler {
             return self.detach(hook, occasion);
         }
         // The semaphore is never closed; were it, the hook would run unbounded rather than not.
@@ -125,7 +124,7 @@ impl Dispatcher {
         let output_limit = self.config.output.get();
         let begun = Instant::now();
         let output = match &hook.handler {
-            HookHandler::Command { command, .. } => {
+            Handler::Command { command, .. } => {
                 command::run(CommandRun {
                     command,
                     input: &occasion.json,
@@ -137,15 +136,9 @@ impl Dispatcher {
                 })
                 .await
             }
-            HookHandler::Http {
-                url,
-                headers,
-                allowed_env_vars,
-            } => {
+            Handler::Http(target) => {
                 let run = HttpRun {
-                    url,
-                    headers,
-                    allowed_env_vars,
+                    target,
                     input: occasion.json.clone(),
                     timeout,
                     output_limit,
@@ -171,8 +164,8 @@ impl Dispatcher {
     ) {
         let name = hook.name.as_str();
         let told = failure.map(|failure| match &hook.handler {
-            HookHandler::Http { url, .. } => format!("{}: {failure}", without_secrets(url)),
-            HookHandler::Command { .. } => failure.to_string(),
+            Handler::Http(target) => format!("{}: {failure}", without_secrets(&target.url)),
+            Handler::Command { .. } => failure.to_string(),
         });
         if let Some(told) = &told {
             tracing::warn!(hook = name, %event, "a hook failed and was passed over: {told}");

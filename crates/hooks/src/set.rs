@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use codex_plus_project::settings::{HookDefinition, HookHandler, Owner, ProjectSettings};
@@ -10,6 +11,7 @@ use crate::event::{HookEvent, Subject};
 use crate::folders::Folders;
 use crate::input::HookInput;
 use crate::matcher::{Condition, Matcher, MatcherError};
+use crate::runner::http::Target;
 use crate::scripts::{NamedScript, named_scripts, rewritten};
 use crate::trust::{Inventory, Pins, Snapshot, definition_digest};
 
@@ -19,12 +21,26 @@ pub struct SettingsHook {
     /// Where it stands, such as `.claude/settings.json: hooks.Stop[0].hooks[1]`: what logs and
     /// statistics call it. What it runs may hold secrets.
     pub name: String,
-    /// What runs, with trusted copies in place of a project's scripts.
-    pub handler: HookHandler,
+    /// What runs.
+    pub handler: Handler,
     /// How long it may take; `None` leaves it to the event.
     pub timeout: Option<Duration>,
     matcher: Matcher,
     condition: Option<Condition>,
+}
+
+/// What a hook runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handler {
+    /// A shell command.
+    Command {
+        /// The text given to `sh -c`, with trusted copies in place of a project's scripts.
+        command: String,
+        /// Started and left to itself: nobody waits for its result.
+        detached: bool,
+    },
+    /// A POST request.
+    Http(Arc<Target>),
 }
 
 /// Why a hook does not run.
@@ -158,16 +174,24 @@ impl HookSet {
         Ok((known, compiled))
     }
 
-    fn handler(&self, hook: &HookDefinition, trusted: &Trusted) -> Result<HookHandler, Withheld> {
-        let HookHandler::Command { command, detached } = &hook.handler else {
-            return Ok(hook.handler.clone());
+    fn handler(&self, hook: &HookDefinition, trusted: &Trusted) -> Result<Handler, Withheld> {
+        let (command, detached) = match &hook.handler {
+            HookHandler::Command { command, detached } => (command, *detached),
+            HookHandler::Http {
+                url,
+                headers,
+                allowed_env_vars,
+            } => {
+                let target = Target::new(url, headers, allowed_env_vars);
+                return Ok(Handler::Http(Arc::new(target)));
+            }
         };
         let scripts = named_scripts(command, &self.folders, hook.owner);
         let located = scripts.into_iter().map(|script| locate(script, trusted));
         let located = located.collect::<Result<Vec<_>, _>>()?;
-        Ok(HookHandler::Command {
+        Ok(Handler::Command {
             command: rewritten(command, &located),
-            detached: *detached,
+            detached,
         })
     }
 }

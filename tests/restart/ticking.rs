@@ -109,15 +109,16 @@ impl Stream {
         Self { reading, seen }
     }
 
-    /// Over WebSocket.
+    /// Over WebSocket; live when this returns, for without a request it is a connection at rest.
     pub(crate) async fn websocket(address: SocketAddr) -> Self {
         let mut client = open(address).await;
         let request = br#"{"type":"response.create","input":[]}"#;
         client.send(masked(Opcode::Text, request)).await;
-        let seen = Arc::new(AtomicUsize::new(0));
+        assert_eq!(client.next(Opcode::Text).await, tick(0).as_bytes());
+        let seen = Arc::new(AtomicUsize::new(1));
         let counter = Arc::clone(&seen);
         let reading = tokio::spawn(async move {
-            let mut number = 0;
+            let mut number = 1;
             loop {
                 let frame = client.frame().await;
                 if frame.payload == LAST.as_bytes() {

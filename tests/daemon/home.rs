@@ -1,9 +1,11 @@
 //! A made-up home for the real binary: temporary folders, a free port, no variable of ours from
 //! outside. Every daemon started in it is ended with it, by pid.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use tokio::net::TcpSocket;
 
 /// The folders and the port of one test.
 pub(crate) struct Home {
@@ -34,8 +36,7 @@ impl Home {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("work/.git")).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let listen = free.local_addr().unwrap().to_string();
+        let listen = free().to_string();
         Self { folder, listen }
     }
 
@@ -57,9 +58,10 @@ impl Home {
 
     /// Writes an executable script.
     pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = self.write(name, text);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = self.path(name);
+        let draft = self.write("draft", text);
+        install(&draft, &path);
+        std::fs::remove_file(draft).unwrap();
         path
     }
 
@@ -108,6 +110,31 @@ impl Home {
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.state("proxy.log")).unwrap_or_default()
     }
+}
+
+/// An address at which nobody listens, until someone does who names it. The system gives the port to
+/// nobody else while the tests run: it is held by a socket that does not listen.
+pub(crate) fn free() -> SocketAddr {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    // Other systems would not let anyone else bind it either.
+    if cfg!(target_os = "linux") {
+        std::mem::forget(socket);
+    }
+    address
+}
+
+/// Puts a program in place. Not by this process: a test beside this one may fork while the file is
+/// open for writing, and until that one's exec the program is busy.
+pub(crate) fn install(program: &Path, place: &Path) {
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    let next = place.with_extension("next");
+    let mut command = Command::new("install");
+    let status = command.args(["-m", "755"]).arg(program).arg(&next).status();
+    assert!(status.unwrap().success());
+    std::fs::rename(next, place).unwrap();
 }
 
 /// Sends a signal by pid.

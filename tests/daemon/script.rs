@@ -3,17 +3,16 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::home::{Home, Said, is_alive, wait_for};
+use crate::home::{Home, Said, install, is_alive, wait_for};
 
 const PROXY_SH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proxy.sh");
 
 fn script(home: &Home, args: &[&str]) -> Said {
     let copy = home.path("checkout/proxy.sh");
     if !copy.exists() {
-        std::fs::create_dir_all(home.path("checkout")).unwrap();
+        install(PROXY_SH.as_ref(), &copy);
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(home.path("checkout"), open).unwrap();
-        std::fs::copy(PROXY_SH, &copy).unwrap();
     }
     let mut command: Command = home.program(&copy);
     command.env("CODEX_PLUS_BIN", env!("CARGO_BIN_EXE_codex-plus"));

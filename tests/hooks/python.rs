@@ -254,7 +254,7 @@ async fn hooks_run_under_the_configured_python_or_that_of_the_trusted_project() 
     ] {
         let stage = Stage::prepared(setting, |home| {
             let made = home.script("configured", &python_that_is("configured"));
-            std::fs::copy(made, &configured).unwrap();
+            std::fs::rename(made, &configured).unwrap();
             if venv {
                 home.script("work/.venv/bin/python", &python_that_is("venv"));
             }

@@ -1,10 +1,9 @@
 //! What a restart leaves untouched.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
-use crate::support::home::{Home, is_alive};
+use crate::support::home::{Home, free, install, is_alive};
 use crate::support::peer::{Peer, get};
 use crate::support::{until, within};
 use crate::ticking::{Asking, Stream, started, ticking};
@@ -92,15 +91,7 @@ async fn a_rebuilt_program_takes_over() {
     let home = Home::new();
     let place = home.path("codex-plus");
     let built = env!("CARGO_BIN_EXE_codex-plus");
-    let install = || {
-        let next = home.path("codex-plus.next");
-        // Not by this process: a test beside this one may fork while the file is open for writing,
-        // and until that one's exec the program is busy.
-        let copied = Command::new("cp").arg(built).arg(&next).status();
-        assert!(copied.unwrap().success());
-        std::fs::rename(next, &place).unwrap();
-    };
-    install();
+    install(built.as_ref(), &place);
     let flag = format!("http://{upstream}/v1");
     let mut start = home.program(&place);
     start.args(["start", "--upstream", &flag]);
@@ -108,7 +99,7 @@ async fn a_rebuilt_program_takes_over() {
     let address = home.listen.parse().unwrap();
     let old = home.pid();
     let stream = Stream::sse(address).await;
-    install();
+    install(built.as_ref(), &place);
     let mut again = home.program(&place);
     assert!(again.arg("restart").output().unwrap().status.success());
     assert_ne!(home.pid(), old);
@@ -125,7 +116,7 @@ async fn other_flags_and_another_address_cut_nothing_either() {
     let (home, address) = started(upstream);
     let old = home.pid();
     let streams = [Stream::sse(address).await, Stream::websocket(address).await];
-    let other = Home::new().listen.clone();
+    let other = free().to_string();
     restart(&home, &["--listen", &other, "--passthrough"]).await;
     assert_eq!(home.status()["listen"], other.as_str());
     assert_eq!(home.status()["proxy"]["passthrough"], true);

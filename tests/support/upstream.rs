@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
+use super::home::free;
 use super::peer::Peer;
 
 /// Hands each connection to `answer`, until the test's runtime ends.
@@ -22,8 +23,7 @@ where
     address
 }
 
-/// An address that refuses connections: it was free a moment ago.
+/// An address that refuses connections.
 pub(crate) fn nobody() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    free()
 }

@@ -5,11 +5,10 @@
 
 mod python_support;
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use codex_plus_hooks::python::{PoolConfig, PythonPool};
-use python_support::{call, config, edited, eventually, named, pool, pre_input, runs};
+use python_support::{call, config, edited, eventually, named, pool, pre_input, program, runs};
 use rustix::process::{Pid, Signal, kill_process};
 
 fn send(process: u32, signal: Signal) {
@@ -85,8 +84,7 @@ async fn a_worker_that_answers_no_more_after_its_answer_is_ended() {
 async fn a_worker_that_never_comes_up_is_ended_though_nobody_waits() {
     let folder = tempfile::tempdir().unwrap();
     let python = folder.path().join("python");
-    std::fs::write(&python, "#!/bin/sh\nexec sleep 3600\n").unwrap();
-    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program(&python, "#!/bin/sh\nexec sleep 3600\n");
     let pool = PythonPool::new(PoolConfig {
         python: Some(python),
         start_timeout: Duration::from_millis(500),

@@ -38,6 +38,15 @@ pub(crate) fn named(name: &str, lines: &str) -> PythonHook {
         .expect("a hook")
 }
 
+/// Writes a program. Not by this process: a test beside this one may fork while the file is open
+/// for writing, and until that one's exec the program is busy.
+pub(crate) fn program(path: &Path, text: &str) {
+    let mut shell = std::process::Command::new("sh");
+    let script = "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let written = shell.args(["-c", script]).arg(path).arg(text).status();
+    assert!(written.is_ok_and(|status| status.success()));
+}
+
 /// A pool whose limits are short.
 pub(crate) fn pool() -> PythonPool {
     PythonPool::new(config())

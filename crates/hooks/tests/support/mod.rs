@@ -126,8 +126,15 @@ pub fn post_tool() -> EventInput {
     EventInput::PostToolUse(call("exec_command", json!({"cmd": "git push"})))
 }
 
+/// Not by this process: a test beside this one may fork while the file is open for writing, and
+/// until that one's exec a program is busy.
 pub fn write(path: &Path, text: &str, mode: u32) {
-    fs::write(path, text).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-c", "printf %s \"$1\" > \"$0\""])
+        .arg(path)
+        .arg(text);
+    assert!(shell.status().unwrap().success());
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 

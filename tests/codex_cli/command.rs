@@ -5,7 +5,7 @@ use tokio::process::Command;
 
 use crate::client::{Codex, Login, QUIET, RUN, asks, assert_turn};
 use crate::support::home::Home;
-use crate::support::{sha256, tools};
+use crate::support::{sha256, tools, until};
 
 /// Settings as a user has them; another tool's rewriting has cost people such lines.
 const SETTINGS: &str = "# my own words\nmodel_reasoning_effort = \"low\"\n\n\
@@ -42,7 +42,7 @@ async fn a_turn_without_a_trace_in_codex_own_files() {
     let said = codex.run_with(command, &own).await;
     assert_turn(&said);
     assert_eq!(asks(&provider).len(), 3);
-    assert!(home.log().contains("exchange id="), "{}", home.log());
+    until("the log", || home.log().contains("exchange id=")).await;
     assert_eq!(home.status()["healthy"], true);
 
     for (name, text) in files

@@ -42,6 +42,7 @@ async fn status_and_version_tell_about_this_very_proxy() {
     let stand_in = StandIn::start(Config::default()).await.unwrap();
     let proxy = Proxy::before(stand_in.base_url());
     get(proxy.address, "/v1/models").await;
+    proxy.idle().await;
     let (head, body) = get(proxy.address, "/codex-plus/status").await;
     assert_eq!(head.status(), 200);
     let status: Value = serde_json::from_slice(&body).unwrap();

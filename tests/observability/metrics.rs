@@ -96,7 +96,16 @@ async fn prometheus_reads_what_happened_over_both_transports() {
 
     let socket = converse(&proxy).await;
     proxy.logged(4).await;
-    let samples = samples(&proxy).await;
+    // A connection ends a moment after its client has left.
+    let samples = within(async {
+        loop {
+            let told = samples(&proxy).await;
+            if value(&told, "codex_plus_connections", &json!({})) <= 2.0 {
+                return told;
+            }
+        }
+    })
+    .await;
     let http = json!({"transport": "http"});
     let completed = json!({"transport": "http", "outcome": "completed"});
     let upstream = json!({"transport": "http", "stage": "upstream"});

@@ -83,7 +83,8 @@ async fn ten_calls_that_block_are_carried_at_once_and_their_workers_end() {
     let words: Vec<String> = (0..10).map(|n| format!("\"{n}\"")).collect();
     let met = join_all(words.iter().map(|word| edited(&pool, &hook, word))).await;
     assert!(met.iter().all(|answer| answer == "met"), "{met:?}");
-    assert!(pool.status().workers.len() >= 10);
+    // The first may be ended again by now.
+    assert!(pool.status().started >= 10);
     eventually("all but one have ended", || {
         pool.status().workers.len() == 1
     })

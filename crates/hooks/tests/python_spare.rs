@@ -4,13 +4,13 @@
 
 mod python_support;
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use codex_plus_hooks::python::{PoolConfig, PythonHook, PythonPool};
+use codex_plus_hooks::python::{PoolConfig, PythonPool};
 use futures_util::future::join_all;
-use python_support::{call, config, edited, eventually, named, pool, pre_input};
+use python_support::{call, config, edited, eventually, named, pool, pre_input, program};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Blocks the worker it is called on when its body says so, for as long as the pool is there.
@@ -60,8 +60,7 @@ async fn a_version_managers_shim_is_asked_once() {
         "#!/bin/sh\necho asked >> '{}'\nFROM_SHIM=1 exec python3 \"$@\"\n",
         log.display()
     );
-    std::fs::write(&shim, script).unwrap();
-    std::fs::set_permissions(&shim, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program(&shim, &script);
     let pool = with_spare(PythonPool::new(PoolConfig {
         python: Some(shim),
         ..config()
@@ -76,15 +75,15 @@ async fn a_version_managers_shim_is_asked_once() {
     pool.close();
 }
 
-fn who() -> PythonHook {
-    named("who", "return os.getpid()")
-}
-
-/// Asks one call after the other; who answered.
+/// Asks one call after the other; who answered. Each calls a hook of its own: a worker that is slow
+/// to answer for a hook it knows gets company, and on a busy machine any may be slow.
 async fn asked(pool: &PythonPool, times: usize) -> Vec<u32> {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
     let mut told = Vec::new();
     for _ in 0..times {
-        told.push(u32::try_from(edited(pool, &who(), "{}").await.as_u64().unwrap()).unwrap());
+        let number = ASKED.fetch_add(1, Ordering::Relaxed);
+        let who = named(&format!("who{number}"), "return os.getpid()");
+        told.push(u32::try_from(edited(pool, &who, "{}").await.as_u64().unwrap()).unwrap());
     }
     told
 }
@@ -130,7 +129,7 @@ async fn a_call_behind_one_that_blocks_is_carried_by_the_one_to_spare() {
     let (blocked, hook) = (Arc::clone(&pool), pre_input(BLOCKS));
     tokio::spawn(async move { blocked.call(&hook, call(r#"{"wait":1}"#)).await });
     eventually("it blocks", || pool.status().in_flight == 1).await;
-    let who = who();
+    let who = named("who", "return os.getpid()");
     let told = join_all((0..10).map(|_| edited(&pool, &who, "{}"))).await;
     assert!(told.iter().all(|who| *who == spare), "{told:?}");
     pool.close();

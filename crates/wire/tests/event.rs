@@ -1,7 +1,9 @@
 //! Response events: kinds at a glance, typed views, spans.
 #![allow(clippy::unwrap_used, missing_docs)] // a test may fail where it stands
 
-use codex_plus_wire::event::{CallKind, EventKind, EventKinds, ResponseEvent, Usage};
+use codex_plus_wire::event::{
+    CallKind, EventKind, EventKinds, OutputItem, ResponseEvent, Usage, outputs,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -108,6 +110,48 @@ fn calls_of_every_kind() {
         (found.0, found.1, found.3.as_str()),
         (CallKind::LocalShell, None, r#"{"command":["ls"]}"#)
     );
+}
+
+#[test]
+fn the_items_of_a_whole_answer() {
+    let text = json!({"type": "output_text", "text": "o\"ne"});
+    let refusal = json!({"type": "refusal", "refusal": "no"});
+    let message = |content: Value| json!({"type": "message", "role": "assistant", "id": "m", "content": content});
+    let items = [
+        json!({"type": "reasoning", "id": "r", "summary": []}),
+        message(json!([text, text])),
+        message(json!([refusal, text])),
+        message(json!("a string")),
+        json!(7),
+    ];
+    let data = json!({"type": "response.completed", "response": {"usage": {"output": [1]}, "output": items}, "x": {"output": []}});
+    let data = data.to_string();
+    let found = outputs(data.as_bytes());
+    let raw: Vec<Value> = found
+        .iter()
+        .map(|item| serde_json::from_str(&data[item.span.clone()]).unwrap())
+        .collect();
+    assert_eq!(raw, items);
+    let begins = found.iter().map(|item| item.begins_with_text);
+    assert_eq!(
+        begins.collect::<Vec<_>>(),
+        [false, true, false, false, false]
+    );
+    let OutputItem { role, texts, .. } = &found[1];
+    assert_eq!((role.as_deref(), texts.len()), (Some("assistant"), 2));
+    assert_eq!(&data[texts[0].span.clone()], r#""o\"ne""#);
+    assert_eq!(found[2].texts.len(), 1);
+    // Of duplicates the last one counts, and what breaks off has no items.
+    let twice = r#"{"response":{"output":[{"id":"a"}]},"response":{"output":[],"output":[{"id":"b"},{"id":"c"}]}}"#;
+    let ids = |data: &str| -> Vec<String> {
+        let items = outputs(data.as_bytes()).into_iter();
+        items
+            .filter_map(|item| Some(item.id?.into_owned()))
+            .collect()
+    };
+    assert_eq!(ids(twice), ["b", "c"]);
+    assert!(ids(&twice[..twice.len() - 3]).is_empty());
+    assert!(ids(r#"{"response":{"output":[{"id":"b"}]},"response":null}"#).is_empty());
 }
 
 #[test]

@@ -3,10 +3,9 @@
 
 use bytes::{Bytes, BytesMut};
 use codex_plus_wire::event::EventKind;
+use codex_plus_wire::patch;
 use http::{HeaderValue, Response, header};
 use http_body::Body;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::answers;
 use crate::body::{AnswerBody, Arriving, AskAgain, Source};
@@ -101,13 +100,8 @@ fn wrap(document: &[u8]) -> Bytes {
 
 /// The document inside a `response.completed` event.
 fn unwrap(event: &Bytes) -> Option<Bytes> {
-    #[derive(Deserialize)]
-    struct Completed<'a> {
-        #[serde(borrow)]
-        response: &'a RawValue,
-    }
-    let completed: Completed<'_> = serde_json::from_slice(event).ok()?;
-    Some(event.slice_ref(completed.response.get().as_bytes()))
+    let span = patch::locate(event, &(0..event.len()), &["response".into()])?;
+    Some(event.slice(span))
 }
 
 async fn read(source: &mut Source, limit: usize, exchange: &mut Exchange) -> Result<Bytes, Error> {

@@ -81,15 +81,44 @@ impl<'a, const N: usize> Members<'a, N> {
     }
 }
 
-/// Calls `element` with the span of each element of the array at `span`, if it is one.
-pub(super) fn each(data: &[u8], span: Option<&Span>, mut element: impl FnMut(Span)) {
-    let Some(span) = span else { return };
-    let mut cursor = Cursor::new(data, span.start);
-    if cursor.peek() == Ok(b'[') {
+/// Reads one member of the object the cursor stands on with `value`, and passes the others over.
+/// Another value has no members.
+pub(super) fn member<'a>(
+    cursor: &mut Cursor<'a>,
+    name: &str,
+    mut value: impl FnMut(&mut Cursor<'a>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    if cursor.peek()? != b'{' {
+        return cursor.skip().map(drop);
+    }
+    cursor.object(|cursor, key| {
+        if key == name.as_bytes() {
+            value(cursor)
+        } else {
+            cursor.skip().map(drop)
+        }
+    })
+}
+
+/// Reads each element of the array the cursor stands on with `element`; another value has none.
+pub(super) fn elements<'a>(
+    cursor: &mut Cursor<'a>,
+    element: impl FnMut(&mut Cursor<'a>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    if cursor.peek()? != b'[' {
+        return cursor.skip().map(drop);
+    }
+    cursor.array(element)
+}
+
+/// The same for the array at `span` of data that was validated before.
+pub(super) fn each<'a>(
+    data: &'a [u8],
+    span: Option<&Span>,
+    element: impl FnMut(&mut Cursor<'a>) -> Result<(), Malformed>,
+) {
+    if let Some(span) = span {
         // Validated before, so this cannot stop half-way.
-        let _ = cursor.array(|cursor| {
-            element(cursor.skip()?);
-            Ok::<(), Malformed>(())
-        });
+        let _ = elements(&mut Cursor::new(data, span.start), element);
     }
 }

@@ -97,8 +97,12 @@ pub struct OutputItem<'a> {
     pub item_type: Option<Cow<'a, str>>,
     /// The item's `id`.
     pub id: Option<Cow<'a, str>>,
+    /// The item's `role`.
+    pub role: Option<Cow<'a, str>>,
     /// The text parts of a message.
     pub texts: Vec<TextPart<'a>>,
+    /// Whether the first of them is what the message begins with: its first part, an `output_text`.
+    pub begins_with_text: bool,
     /// Set for calls of tools.
     pub call: Option<Call<'a>>,
 }

@@ -1,6 +1,6 @@
 //! From an event's data to its typed view.
 
-use super::fields::{Members, each};
+use super::fields::{Members, each, elements, member};
 use super::{
     Call, CallKind, Completion, EventError, EventKind, Failure, OutputItem, ResponseEvent,
     TextEvent, Usage,
@@ -64,7 +64,13 @@ pub(super) fn parse(data: &[u8]) -> Result<ResponseEvent<'_>, EventError> {
         output_index: event.number(output_index),
         content_index: event.number(content_index),
     };
-    let whole = |span| output_item(data, span, event.number(output_index));
+    let whole = |span: Option<&Span>| {
+        let mut item = span.map_or_else(OutputItem::default, |span| {
+            output_item(data, &mut Cursor::new(data, span.start)).unwrap_or_default()
+        });
+        item.output_index = event.number(output_index);
+        item
+    };
     Ok(match kind {
         EventKind::Created => ResponseEvent::Created(completion(data, event.span(response))),
         EventKind::Completed => ResponseEvent::Completed(completion(data, event.span(response))),
@@ -98,18 +104,25 @@ pub(super) fn outputs(data: &[u8]) -> Vec<OutputItem<'_>> {
     if std::str::from_utf8(data).is_err() {
         return items;
     }
-    let mut cursor = Cursor::new(data, 0);
-    let Ok(event) = Members::read(data, &mut cursor, ["response"]) else {
-        return items;
-    };
-    let response = Members::at(data, event.span(0), ["output"]);
-    each(data, response.span(0), |span| {
-        items.push(output_item(data, Some(&span), None));
+    // Of duplicates the last one counts.
+    let read = member(&mut Cursor::new(data, 0), "response", |cursor| {
+        items.clear();
+        member(cursor, "output", |cursor| {
+            items.clear();
+            elements(cursor, |cursor| {
+                items.push(output_item(data, cursor)?);
+                Ok(())
+            })
+        })
     });
+    if read.is_err() {
+        items.clear();
+    }
     items
 }
 
-fn output_item<'a>(data: &'a [u8], span: Option<&Span>, index: Option<u64>) -> OutputItem<'a> {
+/// Reads the item that the cursor stands on.
+fn output_item<'a>(data: &'a [u8], cursor: &mut Cursor<'a>) -> Result<OutputItem<'a>, Malformed> {
     let names = [
         "type",
         "id",
@@ -119,8 +132,11 @@ fn output_item<'a>(data: &'a [u8], span: Option<&Span>, index: Option<u64>) -> O
         "input",
         "action",
         "content",
+        "role",
     ];
-    let item = Members::at(data, span, names);
+    cursor.peek()?;
+    let start = cursor.position();
+    let item = Members::read(data, cursor, names)?;
     let item_type = item.text(0);
     let call = item_type.as_deref().and_then(call_kind).map(|kind| Call {
         kind,
@@ -132,18 +148,27 @@ fn output_item<'a>(data: &'a [u8], span: Option<&Span>, index: Option<u64>) -> O
             CallKind::LocalShell => 6,
         }),
     });
-    let mut texts = Vec::new();
-    each(data, item.span(7), |part| {
-        texts.extend(Members::at(data, Some(&part), ["text"]).part(0));
+    let (mut texts, mut begins_with_text, mut first) = (Vec::new(), false, true);
+    each(data, item.span(7), |cursor| {
+        let part = Members::read(data, cursor, ["text", "type"])?;
+        let text = part.part(0);
+        if std::mem::take(&mut first) {
+            let is_text = part.text(1).as_deref() == Some("output_text");
+            begins_with_text = is_text && text.is_some();
+        }
+        texts.extend(text);
+        Ok(())
     });
-    OutputItem {
-        output_index: index,
-        span: span.cloned().unwrap_or_default(),
+    Ok(OutputItem {
+        output_index: None,
+        span: start..cursor.position(),
         item_type,
         id: item.text(1),
+        role: item.text(8),
         texts,
+        begins_with_text,
         call,
-    }
+    })
 }
 
 fn call_kind(item_type: &str) -> Option<CallKind> {
@@ -159,9 +184,10 @@ fn completion<'a>(data: &'a [u8], span: Option<&Span>) -> Completion<'a> {
     let names = ["id", "model", "usage", "output", "incomplete_details"];
     let response = Members::at(data, span, names);
     let mut has_call = false;
-    each(data, response.span(3), |item| {
-        let item_type = Members::at(data, Some(&item), ["type"]).text(0);
+    each(data, response.span(3), |cursor| {
+        let item_type = Members::read(data, cursor, ["type"])?.text(0);
         has_call = has_call || item_type.as_deref().and_then(call_kind).is_some();
+        Ok(())
     });
     Completion {
         response_id: response.text(0),

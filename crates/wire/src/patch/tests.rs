@@ -289,31 +289,3 @@ fn a_document_that_is_not_json_is_not_edited() {
     let edit = edit(PatchOp::Set, "a", "2");
     assert_eq!(apply(&latin, &[edit]), Err(PatchError::NotJson));
 }
-
-#[test]
-fn many_places_are_found_as_each_alone_is() {
-    let paths = ["", "a", "a/1", "a/1/b", "a/0/b", "c/b", "1/b"].map(path);
-    for document in [
-        r#"{"a":[{"b":1},{"b":"two"}],"c":{"b":null}}"#,
-        r#"{"a":[{"b":1}],"a":[0,{"x":{},"b":2,"b":3}],"c":7}"#,
-        r#"{"a":[0,{"b":1}],"a":"none","\u0063":{"b":[]}}"#,
-        r#"[{"b":1}, {"b": 2} ]"#,
-        r#""text""#,
-        r"[]",
-    ] {
-        let whole = 0..document.len();
-        let together = locate_each(
-            document.as_bytes(),
-            &whole,
-            paths.each_ref().map(|p| &p[..]),
-        );
-        let alone = paths
-            .each_ref()
-            .map(|path| locate(document.as_bytes(), &whole, path));
-        assert_eq!(together, alone, "{document}");
-    }
-    // What breaks off has no places.
-    let broken = br#"{"a":[{"b":1},{"b":"#;
-    let found = locate_each(broken, &(0..broken.len()), [&[], &path("a")]);
-    assert_eq!(found, [None, None]);
-}

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use codex_plus_project::status_line::{Mode, StatusLines};
 use codex_plus_wire::event::EventKind;
 use codex_plus_wire::patch::Patch;
 
-use super::insert::{Place, find, insert};
+use super::insert::{Place, find, find_at, insert};
 use super::turns::Turns;
 use crate::history::{Amendment, History, ItemKey};
 use crate::listeners::{BoxFuture, Event, EventFilter, EventVerdict};
@@ -69,17 +70,20 @@ impl Listener {
     }
 
     async fn handle(&mut self, event: &Event) -> EventVerdict {
-        if let State::Waiting = self.state
-            && let Some(place) = find(event.kind, &event.data)
-        {
+        let mut found = None;
+        if let State::Waiting = self.state {
+            let Some(first) = find(event.kind, &event.data) else {
+                return EventVerdict::Pass;
+            };
             self.state = match self.line().await {
                 Some(line) => State::In {
-                    place,
+                    place: first.place.clone(),
                     line,
                     begun: false,
                 },
                 None => State::Without,
             };
+            found = Some(first);
         }
         let State::In { place, line, begun } = &mut self.state else {
             return EventVerdict::Pass;
@@ -87,7 +91,11 @@ impl Listener {
         if event.kind == EventKind::TextDelta && *begun {
             return EventVerdict::Pass;
         }
-        let Some((edited, text)) = insert(event.kind, &event.data, place, line) else {
+        let found = found.or_else(|| find_at(event.kind, &event.data, place));
+        let Some(text) = found else {
+            return EventVerdict::Pass;
+        };
+        let Some(edited) = insert(&event.data, &text, line) else {
             return EventVerdict::Pass;
         };
         match event.kind {
@@ -96,9 +104,12 @@ impl Listener {
                 if let Some(id) = &place.id {
                     // An earlier event of this answer may have told already.
                     let key = ItemKey::of_id(id);
-                    let edit =
-                        Patch::set_text(vec!["content".into(), 0.into(), "text".into()], &text);
-                    if self.history.recall(key).is_none() {
+                    if self.history.recall(key).is_none()
+                        && let Some(written) = event.data.get(text.literal)
+                    {
+                        let path = vec!["content".into(), 0.into(), "text".into()];
+                        // A copy: the event is not to be kept for it.
+                        let edit = Patch::set(path, Bytes::copy_from_slice(written));
                         self.history.remember(key, Amendment::edits(vec![edit]));
                     }
                 }

@@ -149,9 +149,9 @@ fn blocked(line: &Line, turn: &Turn, body: &RequestBody) -> Option<(String, bool
         return None;
     }
     let id = turn.prompt.as_ref()?.id.as_deref()?;
-    let reason = line.history.recall(ItemKey::of_id(id))?.removed;
-    let reason = reason.filter(|reason| !reason.is_empty())?;
-    Some((reason, body.stream().unwrap_or(false)))
+    let done = line.history.recall(ItemKey::of_id(id))?;
+    let reason = done.removed.as_ref().filter(|reason| !reason.is_empty())?;
+    Some((reason.clone(), body.stream().unwrap_or(false)))
 }
 
 /// Takes an HTTP request through the plan. Adjusts `headers` (the ones that go upstream) to what

@@ -9,17 +9,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use codex_plus_wire::patch::{Patch, PatchOp, PathPart};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-
 use super::amendment::Amendment;
 use super::key::ItemKey;
+use super::line::{read_line, write_line};
 use super::writer::{Entry, Told, Writer};
 
 /// Lines waiting to be written; further ones are dropped.
@@ -28,29 +25,6 @@ const QUEUE: usize = 2_048;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Lines a file may have more than twice what counts before it is written anew.
 const MOSTLY: usize = 1_000;
-
-#[derive(Serialize, Deserialize)]
-struct Line {
-    key: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    edits: Vec<Edit>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    before: Vec<Box<RawValue>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    after: Vec<Box<RawValue>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    removed: Option<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    forgotten: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Edit {
-    op: PatchOp,
-    path: Vec<PathPart>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    value: Option<Box<RawValue>>,
-}
 
 /// Writes entries behind each other.
 #[derive(Debug)]
@@ -88,7 +62,7 @@ impl Journal {
     }
 
     /// Puts an entry into the file; never waits.
-    pub(super) fn add(&self, key: ItemKey, amendment: Option<Amendment>) {
+    pub(super) fn add(&self, key: ItemKey, amendment: Option<Arc<Amendment>>) {
         match self.queue.try_send(Told::Entry((key, amendment))) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
@@ -161,58 +135,6 @@ fn read(path: &Path, limit: usize) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn raw(json: &Bytes) -> Option<Box<RawValue>> {
-    RawValue::from_string(String::from_utf8(json.to_vec()).ok()?).ok()
-}
-
-/// The line of `history.jsonl` that says this; empty when it cannot be said in one line.
-pub fn write_line((key, amendment): &Entry) -> Vec<u8> {
-    let empty = Amendment::default();
-    let amendment_or_empty = amendment.as_ref().unwrap_or(&empty);
-    let edits = amendment_or_empty.edits.iter().map(|edit| Edit {
-        op: edit.op,
-        path: edit.path.clone(),
-        value: raw(&edit.value),
-    });
-    let line = Line {
-        key: key.to_hex(),
-        edits: edits.collect(),
-        before: amendment_or_empty.before.iter().filter_map(raw).collect(),
-        after: amendment_or_empty.after.iter().filter_map(raw).collect(),
-        removed: amendment_or_empty.removed.clone(),
-        forgotten: amendment.is_none(),
-    };
-    let mut text = serde_json::to_vec(&line).unwrap_or_default();
-    if text.contains(&b'\n') {
-        // JSON that somebody wrote over several lines has no place here.
-        return Vec::new();
-    }
-    text.push(b'\n');
-    text
-}
-
-/// What a line of `history.jsonl` says; none when it cannot be read.
-pub fn read_line(text: &[u8]) -> Option<Entry> {
-    let line: Line = serde_json::from_slice(text).ok()?;
-    let key = ItemKey::from_hex(&line.key)?;
-    if line.forgotten {
-        return Some((key, None));
-    }
-    let bytes = |json: Box<RawValue>| Bytes::from(Box::<str>::from(json).into_string());
-    let edits = line.edits.into_iter().map(|edit| Patch {
-        op: edit.op,
-        path: edit.path,
-        value: edit.value.map(bytes).unwrap_or_default(),
-    });
-    let amendment = Amendment {
-        edits: edits.collect(),
-        before: line.before.into_iter().map(bytes).collect(),
-        after: line.after.into_iter().map(bytes).collect(),
-        removed: line.removed,
-    };
-    Some((key, Some(amendment)))
-}
-
 /// Where the journal lies in a state folder.
 pub(super) fn file_in(folder: &Path) -> PathBuf {
     folder.join("history.jsonl")
@@ -220,6 +142,9 @@ pub(super) fn file_in(folder: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use codex_plus_wire::patch::{Patch, PatchOp};
+
     use super::*;
     use crate::history::History;
 
@@ -227,6 +152,7 @@ mod tests {
         Amendment {
             edits: vec![
                 Patch::set_text(vec!["content".into(), 0.into(), "text".into()], text),
+                Patch::set(vec!["nothing".into()], Bytes::from_static(b"null")),
                 Patch {
                     op: PatchOp::Remove,
                     path: vec!["x".into()],
@@ -273,7 +199,7 @@ mod tests {
             first.flush();
             let second = History::kept_in(folder.path(), 1 << 20);
             for key in half {
-                assert_eq!(second.recall(*key), Some(amendment("kept")));
+                assert_eq!(second.recall(*key), Some(amendment("kept").into()));
             }
         }
     }
@@ -283,11 +209,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = ItemKey::of_id("a");
         let mut text = b"{\"key\":\"zz\"}\nnot json\n\xff\xff\n".to_vec();
-        text.extend(write_line(&(key, Some(amendment("kept")))));
+        text.extend(write_line(&(key, Some(amendment("kept").into()))));
         text.extend_from_slice(b"{\"key\":\"00");
         std::fs::write(file_in(folder.path()), text).unwrap();
         let history = History::kept_in(folder.path(), 1 << 20);
-        assert_eq!(history.recall(key), Some(amendment("kept")));
+        assert_eq!(history.recall(key), Some(amendment("kept").into()));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The amendments of all conversations, in bounded memory.
 
+use std::collections::hash_map::Entry::Occupied;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::amendment::Amendment;
 use super::journal::{self, Journal};
-use super::key::ItemKey;
+use super::key::{ItemKey, Tag};
+use super::writer::Entry;
 
 /// What was done to which items. The ones that nobody sent for longest are forgotten first.
 #[derive(Debug)]
@@ -18,11 +20,21 @@ pub struct History {
 
 #[derive(Debug, Default)]
 struct State {
-    amendments: HashMap<ItemKey, (u64, Amendment)>,
+    amendments: HashMap<ItemKey, Kept>,
     by_age: BTreeMap<u64, ItemKey>,
+    /// How many of the keys have which tag.
+    tags: HashMap<Tag, usize>,
     clock: u64,
     weight: usize,
     forgotten: u64,
+}
+
+/// What was done to an item, and when that was asked for last.
+#[derive(Debug)]
+struct Kept {
+    age: u64,
+    tag: Tag,
+    amendment: Arc<Amendment>,
 }
 
 impl History {
@@ -61,30 +73,33 @@ impl History {
     }
 
     /// Everything, oldest first.
-    fn all(&self) -> Vec<(ItemKey, Option<Amendment>)> {
+    fn all(&self) -> Vec<Entry> {
         let state = self.lock();
         let keys = state.by_age.values();
-        keys.filter_map(|key| Some((*key, Some(state.amendments.get(key)?.1.clone()))))
-            .collect()
+        let entry = |key: &ItemKey| {
+            let amendment = &state.amendments.get(key)?.amendment;
+            Some((*key, Some(Arc::clone(amendment))))
+        };
+        keys.filter_map(entry).collect()
     }
 
     /// Adds to what was done to an item.
     pub fn remember(&self, key: ItemKey, amendment: Amendment) {
+        let amendment = Arc::new(amendment);
         if let Some(journal) = &self.journal {
-            journal.add(key, Some(amendment.clone()));
+            journal.add(key, Some(Arc::clone(&amendment)));
         }
         self.put(key, amendment);
     }
 
-    fn put(&self, key: ItemKey, amendment: Amendment) {
+    fn put(&self, key: ItemKey, amendment: Arc<Amendment>) {
         let mut state = self.lock();
         state.put(key, amendment);
         while state.weight > self.limit && state.amendments.len() > 1 {
-            let Some((_, oldest)) = state.by_age.pop_first() else {
+            let Some(oldest) = state.by_age.first_key_value().map(|(_, key)| *key) else {
                 break;
             };
-            if let Some((_, gone)) = state.amendments.remove(&oldest) {
-                state.weight = state.weight.saturating_sub(gone.weight());
+            if state.take(oldest).is_some() {
                 state.forgotten += 1;
                 // The first time, then ever more rarely.
                 if state.forgotten.is_power_of_two() {
@@ -105,17 +120,27 @@ impl History {
         }
     }
 
+    /// Whether something may have been done to the items with these tags.
+    pub(super) fn may_know(&self, tags: &[Option<Tag>]) -> Vec<bool> {
+        let state = self.lock();
+        // Keys that were written without a tag may be anybody's.
+        let any = state.tags.contains_key(&Tag::UNKNOWN);
+        let known = |tag: &Tag| any || state.tags.contains_key(tag);
+        let tags = tags.iter().map(Option::as_ref);
+        tags.map(|tag| tag.is_some_and(known)).collect()
+    }
+
     /// What was done to an item; counts as a use.
-    pub fn recall(&self, key: ItemKey) -> Option<Amendment> {
+    pub fn recall(&self, key: ItemKey) -> Option<Arc<Amendment>> {
         let mut state = self.lock();
         if state.amendments.is_empty() {
             return None;
         }
         state.clock += 1;
         let now = state.clock;
-        let (age, amendment) = state.amendments.get_mut(&key)?;
-        let before = std::mem::replace(age, now);
-        let amendment = amendment.clone();
+        let kept = state.amendments.get_mut(&key)?;
+        let before = std::mem::replace(&mut kept.age, now);
+        let amendment = Arc::clone(&kept.amendment);
         state.by_age.remove(&before);
         state.by_age.insert(now, key);
         Some(amendment)
@@ -140,20 +165,38 @@ impl History {
 }
 
 impl State {
-    fn put(&mut self, key: ItemKey, amendment: Amendment) {
-        let mut whole = self.take(key).unwrap_or_default();
-        whole.extend(amendment);
+    fn put(&mut self, key: ItemKey, amendment: Arc<Amendment>) {
+        let amendment = match self.take(key) {
+            None => amendment,
+            Some(earlier) => {
+                let mut whole = Arc::unwrap_or_clone(earlier);
+                whole.extend(Arc::unwrap_or_clone(amendment));
+                Arc::new(whole)
+            }
+        };
         self.clock += 1;
-        self.weight += whole.weight();
+        self.weight += amendment.weight();
         self.by_age.insert(self.clock, key);
-        self.amendments.insert(key, (self.clock, whole));
+        *self.tags.entry(key.tag()).or_default() += 1;
+        let kept = Kept {
+            age: self.clock,
+            tag: key.tag(),
+            amendment,
+        };
+        self.amendments.insert(key, kept);
     }
 
-    fn take(&mut self, key: ItemKey) -> Option<Amendment> {
-        let (age, amendment) = self.amendments.remove(&key)?;
-        self.by_age.remove(&age);
-        self.weight = self.weight.saturating_sub(amendment.weight());
-        Some(amendment)
+    fn take(&mut self, key: ItemKey) -> Option<Arc<Amendment>> {
+        let kept = self.amendments.remove(&key)?;
+        self.by_age.remove(&kept.age);
+        self.weight = self.weight.saturating_sub(kept.amendment.weight());
+        if let Occupied(mut count) = self.tags.entry(kept.tag) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        Some(kept.amendment)
     }
 }
 

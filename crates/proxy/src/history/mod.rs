@@ -9,13 +9,14 @@
 mod amendment;
 mod journal;
 mod key;
+mod line;
 mod memory;
 mod replay;
 mod writer;
 
 pub use amendment::Amendment;
-pub use journal::{read_line, write_line};
 pub use key::ItemKey;
+pub use line::{read_line, write_line};
 pub use memory::History;
 pub(crate) use replay::{Slot, SlotState, apply, remove, replay, write};
 pub use writer::Entry;

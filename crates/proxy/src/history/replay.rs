@@ -1,12 +1,14 @@
 //! Repeats what was done to the items of a body.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use codex_plus_wire::patch::{self, PatchError};
 use codex_plus_wire::request::{BodyError, Item, RequestBody};
 use codex_plus_wire::turn::{TurnKind, frontier};
 
 use super::amendment::Amendment;
-use super::key::{ItemKey, is_named, keys, named};
+use super::key::{ItemKey, Name, is_named, nameless};
 use super::memory::History;
 
 /// How an item of a body may still be changed.
@@ -40,7 +42,8 @@ impl Slot {
 
     /// The key of its item.
     pub(crate) fn key(&self, item: &Item) -> ItemKey {
-        self.key.or_else(|| named(item)).unwrap_or(ItemKey::NONE)
+        let named = || Name::of(item).map(|name| name.key());
+        self.key.or_else(named).unwrap_or(ItemKey::NONE)
     }
 
     /// The item keeps its key, whatever an edit makes of its name.
@@ -73,30 +76,34 @@ pub(crate) fn replay(
         });
         return Ok(slots.collect());
     }
+    let items = body.items();
+    let tags = items.iter().map(|item| Some(Name::of(item)?.tag()));
+    let tags: Vec<_> = tags.collect();
+    let needed = if nothing { fresh_from } else { 0 };
+    let named = tags.iter().skip(needed).all(Option::is_some);
+    // A megabyte takes a millisecond to hash, and most clients send ids.
+    let mut nameless = (!named).then(|| nameless(items)).into_iter().flatten();
+    let may_be_known = history.may_know(&tags);
     let mut replay = Replay::default();
-    let known = keys(body.items(), if nothing { fresh_from } else { 0 });
-    replay.slots.reserve(known.len() + 2);
-    for (index, (item, key)) in body.items().iter().zip(known).enumerate() {
+    replay.slots.reserve(items.len() + 2);
+    for (index, (item, may_be_known)) in items.iter().zip(may_be_known).enumerate() {
         let fresh = index >= fresh_from;
+        let nameless = nameless.next().flatten();
         // Without an id the same words are a new prompt each time they are sent as one.
-        let anew = fresh && kind == TurnKind::Prompt && !is_named(item);
-        if anew {
+        let anew = nameless.filter(|_| fresh && kind == TurnKind::Prompt);
+        if let Some(key) = anew {
             history.forget(key);
         }
-        let known = if nothing || anew {
-            None
-        } else {
-            history.recall(key)
-        };
+        let named = may_be_known.then(|| Name::of(item)).flatten();
+        let key = nameless.or_else(|| named.map(|name| name.key()));
+        let known = key.filter(|_| !nothing && anew.is_none());
+        let known = known.and_then(|key| history.recall(key));
         let state = match (fresh, &known) {
             (false, _) => SlotState::Earlier,
             (true, Some(_)) => SlotState::Settled,
             (true, None) => SlotState::Fresh,
         };
-        let slot = Slot {
-            key: Some(key),
-            state,
-        };
+        let slot = Slot { key, state };
         match known {
             None => replay.slots.push(slot),
             Some(amendment) => replay.amend(index, item, slot, amendment),
@@ -126,12 +133,12 @@ pub(crate) fn replay(
 #[derive(Default)]
 struct Replay {
     slots: Vec<Slot>,
-    amended: Vec<(Item, Amendment)>,
+    amended: Vec<(Item, Arc<Amendment>)>,
     removed: Vec<usize>,
 }
 
 impl Replay {
-    fn amend(&mut self, index: usize, item: &Item, slot: Slot, amendment: Amendment) {
+    fn amend(&mut self, index: usize, item: &Item, slot: Slot, amendment: Arc<Amendment>) {
         if amendment.removed.is_some() && !item.is_plain() {
             self.removed.push(index);
             return;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const BATCH: usize = 256 << 10;
 const REST: Duration = Duration::from_millis(20);
 
 /// What a line says: that something was done to an item, or that it is forgotten.
-pub type Entry = (ItemKey, Option<Amendment>);
+pub type Entry = (ItemKey, Option<Arc<Amendment>>);
 
 /// What the writer is told.
 pub(super) enum Told {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::history::write_line;
 
 fn message(id: usize, role: &str) -> Value {
     json!({"id": format!("msg_{id}"), "type": "message", "role": role,
@@ -59,13 +60,32 @@ fn an_edit_comes_back_with_its_item_whatever_stands_around_it() {
 }
 
 #[test]
+fn what_an_earlier_version_wrote_is_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = (ItemKey::of_id("msg_1"), Some(set_text("edited").into()));
+    let mut line: Value = serde_json::from_slice(&write_line(&entry)).unwrap();
+    // It wrote keys without their tags.
+    assert!(line.as_object_mut().unwrap().remove("tag").is_some());
+    std::fs::write(folder.path().join("history.jsonl"), format!("{line}\n")).unwrap();
+    let history = History::kept_in(folder.path(), 1 << 20);
+    history.remember(ItemKey::of_id("msg_3"), set_text("edited too"));
+    let body = json!({"input": (0..4).map(|id| message(id, "user")).collect::<Vec<_>>()});
+    let (got, _) = replayed(&history, &body, TurnKind::Continuation);
+    let text = |index: usize| got["input"][index]["content"][0]["text"].clone();
+    assert_eq!(
+        [text(0), text(1), text(2), text(3)],
+        ["text 0", "edited", "text 2", "edited too"]
+    );
+}
+
+#[test]
 fn an_item_without_an_id_is_known_by_what_stands_before_it() {
     let plain = |text: &str| json!({"role": "user", "content": text});
     let answer = json!({"role": "assistant", "content": "yes"});
     let history = History::new(1 << 20);
     let body = RequestBody::parse(json!({"input": [plain("hi")]}).to_string().into()).unwrap();
     let edit = Amendment::edits(vec![Patch::set_text(vec!["content".into()], "HI")]);
-    history.remember(keys(body.items(), 0)[0], edit);
+    history.remember(nameless(body.items())[0].unwrap(), edit);
     let (later, _) = replayed(
         &history,
         &json!({"input": [plain("hi"), answer, plain("hi")]}),
@@ -84,7 +104,7 @@ fn a_plain_string_becomes_a_list_when_it_gets_company() {
     let history = History::new(1 << 20);
     let body = json!({"input": "hello"});
     let parsed = RequestBody::parse(body.to_string().into()).unwrap();
-    let key = keys(parsed.items(), 0)[0];
+    let key = nameless(parsed.items())[0].unwrap();
     history.remember(
         key,
         Amendment::after(Bytes::from_static(b"{\"role\":\"developer\"}")),

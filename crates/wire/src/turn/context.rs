@@ -1,5 +1,6 @@
 //! Items in the user's name that the client wrote: environment, instructions, skills, summaries.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
@@ -56,9 +57,14 @@ pub(super) enum Standing {
 
 /// Judges one item.
 pub(super) fn standing(item: &Item) -> Standing {
+    judge(item).0
+}
+
+/// Judges one item; of a prompt also the text that holds what the user wrote.
+pub(super) fn judge(item: &Item) -> (Standing, Option<TextPart<'_>>) {
     let kind = item.kind();
-    match kind.as_deref() {
-        Some("message") => message(item),
+    let standing = match kind.as_deref() {
+        Some("message") => return message(item),
         Some(COMPACTION_TRIGGER) => Standing::CompactionTrigger,
         Some("reasoning" | "item_reference" | "compaction" | "compaction_summary") => {
             Standing::Model
@@ -66,7 +72,8 @@ pub(super) fn standing(item: &Item) -> Standing {
         Some(kind) if kind.ends_with("_call") => Standing::Model,
         Some(kind) if kind.ends_with("_call_output") || kind.ends_with("_output") => Standing::Tool,
         _ => Standing::Context,
-    }
+    };
+    (standing, None)
 }
 
 /// Whether an item is the client's trigger for a compaction.
@@ -74,37 +81,39 @@ pub(super) fn is_compaction_trigger(item: &Item) -> bool {
     item.kind().as_deref() == Some(COMPACTION_TRIGGER)
 }
 
-fn message(item: &Item) -> Standing {
-    match item.role() {
-        Role::Assistant => return Standing::Model,
-        Role::Tool => return Standing::Tool,
-        Role::User => {}
-        Role::Developer | Role::System | Role::Other => return Standing::Context,
-    }
+fn message(item: &Item) -> (Standing, Option<TextPart<'_>>) {
+    let standing = match item.role() {
+        Role::Assistant => Standing::Model,
+        Role::Tool => Standing::Tool,
+        Role::User => return of_user(item),
+        Role::Developer | Role::System | Role::Other => Standing::Context,
+    };
+    (standing, None)
+}
+
+fn of_user(item: &Item) -> (Standing, Option<TextPart<'_>>) {
     let parts = item.content_parts();
     // Chat-like clients send tool output in the user's name.
     if parts.iter().any(|part| part.kind == "tool_result") {
-        return Standing::Tool;
+        return (Standing::Tool, None);
     }
-    if let Some(kinds) = item.content_item_kinds() {
-        let prompt = kinds.iter().any(|kind| kind == USER_TEXT);
-        return if prompt {
-            Standing::Prompt
-        } else {
-            Standing::Context
-        };
-    }
+    let kinds = item.content_item_kinds();
     let mut texts = parts.iter().filter_map(|part| part.text.as_ref());
     let starts = |text: &TextPart<'_>, with: &str| text.text.trim_start().starts_with(with);
-    if texts.clone().any(|text| starts(text, COMPACTION_PROMPT)) {
-        Standing::CompactionPrompt
+    let is_prompt = if let Some(kinds) = &kinds {
+        kinds.iter().any(|kind| kind == USER_TEXT)
+    } else if texts.clone().any(|text| starts(text, COMPACTION_PROMPT)) {
+        return (Standing::CompactionPrompt, None);
     } else if texts.clone().any(|text| starts(text, COMPACTION_SUMMARY)) {
         // What stands before a summary is history, as if the model had answered it.
-        Standing::Model
-    } else if texts.any(|text| !is_context(&text.text)) || is_wordless(&parts) {
-        Standing::Prompt
+        return (Standing::Model, None);
     } else {
-        Standing::Context
+        texts.any(|text| !is_context(&text.text)) || is_wordless(&parts)
+    };
+    if is_prompt {
+        (Standing::Prompt, written(parts, kinds))
+    } else {
+        (Standing::Context, None)
     }
 }
 
@@ -127,18 +136,18 @@ fn is_picture_tag(text: &str) -> bool {
     text == "</image>" || (text.starts_with("<image") && text.ends_with('>'))
 }
 
-/// The part of a prompt item that holds what the user wrote.
-pub(super) fn prompt_text(item: &Item) -> Option<TextPart<'_>> {
-    let parts = item.content_parts();
-    if let Some(kinds) = item.content_item_kinds() {
-        // One kind for each part; if the client ever breaks that, the text decides below.
-        if kinds.len() == parts.len() {
-            let mut written = parts
-                .into_iter()
-                .zip(kinds)
-                .filter(|(_, kind)| kind == USER_TEXT);
-            return written.find_map(|(part, _)| part.text);
-        }
+/// The part of a prompt that holds what the user wrote; `kinds` is what the client says each is.
+fn written<'a>(
+    parts: Vec<ContentPart<'a>>,
+    kinds: Option<Vec<Cow<'a, str>>>,
+) -> Option<TextPart<'a>> {
+    // One kind for each part; if the client ever breaks that, the text decides below.
+    if let Some(kinds) = kinds.filter(|kinds| kinds.len() == parts.len()) {
+        let mut written = parts
+            .into_iter()
+            .zip(kinds)
+            .filter(|(_, kind)| kind == USER_TEXT);
+        return written.find_map(|(part, _)| part.text);
     }
     let mut texts: Vec<_> = parts.into_iter().filter_map(|part| part.text).collect();
     let wanted = |text: &TextPart<'_>| !is_context(&text.text) && !is_picture_tag(&text.text);

@@ -2,7 +2,7 @@
 
 use super::context::{self, Standing};
 use super::{PromptRef, TurnKind, TurnMetadata};
-use crate::request::{Item, RequestBody};
+use crate::request::{Item, RequestBody, TextPart};
 
 /// What metadata and headers settle; `None` when the body must tell.
 pub(super) fn kind_from_head(
@@ -55,7 +55,8 @@ pub(super) fn classify(
     // From the newest item back to the newest prompt, noting what stands behind it.
     let (mut model, mut tool) = (false, false);
     for (index, item) in items.iter().enumerate().rev() {
-        match context::standing(item) {
+        let (standing, text) = context::judge(item);
+        match standing {
             Standing::Context | Standing::CompactionTrigger => {}
             Standing::Model => model = true,
             Standing::Tool => tool = true,
@@ -63,7 +64,7 @@ pub(super) fn classify(
             Standing::CompactionPrompt => return (TurnKind::Compaction, None),
             Standing::Prompt => {
                 let kind = kind_of_prompt(item, model, tool, seen);
-                return (kind, prompt_ref(index, item));
+                return (kind, text.map(|text| prompt_ref(index, item, text)));
             }
         }
     }
@@ -81,9 +82,12 @@ pub(super) fn classify(
 
 /// The newest prompt of a request that has one.
 pub(super) fn newest_prompt(items: &[Item]) -> Option<PromptRef> {
-    let mut items = items.iter().enumerate().rev();
-    let found = items.find(|(_, item)| context::standing(item) == Standing::Prompt);
-    found.and_then(|(index, item)| prompt_ref(index, item))
+    let mut judged = items.iter().enumerate().rev().map(|(index, item)| {
+        let (standing, text) = context::judge(item);
+        (standing, text.map(|text| (index, item, text)))
+    });
+    let (_, found) = judged.find(|(standing, _)| *standing == Standing::Prompt)?;
+    found.map(|(index, item, text)| prompt_ref(index, item, text))
 }
 
 /// Whether the newest prompt is new; `model` and `tool` say what stands behind it.
@@ -103,12 +107,11 @@ fn kind_of_prompt(item: &Item, model: bool, tool: bool, seen: &dyn Fn(&str) -> b
     }
 }
 
-fn prompt_ref(index: usize, item: &Item) -> Option<PromptRef> {
-    let part = context::prompt_text(item)?;
-    Some(PromptRef {
+fn prompt_ref(index: usize, item: &Item, text: TextPart<'_>) -> PromptRef {
+    PromptRef {
         item: index,
         id: item.id().map(std::borrow::Cow::into_owned),
-        text_span: part.span,
-        text: part.text.into_owned(),
-    })
+        text_span: text.span,
+        text: text.text.into_owned(),
+    }
 }

@@ -25,6 +25,8 @@ async fn heads_have_a_limit() {
     // Turn metadata grows with the workspaces: heads of 200 KiB are the user's business.
     assert_eq!(status(&proxy, long(200 << 10)).await, 200);
     assert_eq!(status(&proxy, long(300 << 10)).await, 431);
+    // More than is read at once.
+    assert_eq!(status(&proxy, long(600 << 10)).await, 431);
     let many = |count: usize| {
         let fields: Vec<String> = (0..count).map(|n| format!("x-{n}: 1\r\n")).collect();
         with(&fields.concat())

@@ -242,15 +242,19 @@ async fn calls_that_passed_one_in_c_code_run_once() {
 
 #[tokio::test]
 async fn a_timeout_of_an_awaiting_hook_leaves_its_worker() {
-    let pool = pool();
+    let pool = PythonPool::new(PoolConfig {
+        max_workers: 1,
+        ..PoolConfig::default()
+    });
     let hook = pre_input("await __import__('asyncio').sleep(3600)");
     for _ in 0..50 {
         let late = pool
             .call(&hook, within("{}", Duration::from_millis(5)))
             .await;
         assert!(matches!(late, Err(PythonError::Timeout { .. })), "{late:?}");
+        // A worker that a busy machine holds up would have too many calls to give up.
+        still_works(&pool).await;
     }
-    still_works(&pool).await;
     assert_eq!(pool.status().started, 1);
 }
 

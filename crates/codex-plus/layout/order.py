@@ -86,7 +86,8 @@ def ran(binary, sizes):
         try:
             answered(upstream)
             command = ["valgrind", "--tool=callgrind", "--trace-children=yes", "--demangle=no"]
-            command += [f"--callgrind-out-file={folder}/ran.%p", binary]
+            # Its own words in a file: else it keeps the pipe by which `start` hears that all is up.
+            command += [f"--callgrind-out-file={folder}/ran.%p", f"--log-file={folder}/said.%p", binary]
             command += ["start", "--listen", address, "--upstream", f"http://{upstream}/v1"]
             subprocess.run(command, check=True, **quiet)
             answered(address)

@@ -12,11 +12,6 @@ use crate::line::Line;
 /// How a connection begins that goes on as HTTP/2 (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// hyper reads heads and bodies through one buffer that grows with what comes, up to this size in
-/// bytes. A long body in fewer, larger reads costs less: its client and we wake each other less
-/// often. A head that is larger than it may be is told apart once it was read (`carry`).
-const LARGEST_READ: usize = 512 << 10;
-
 /// What serves connections, made once from the settings.
 pub(crate) struct Protocols {
     /// Nearly every client. Left to itself it reads into one buffer of the usual size; behind the
@@ -30,7 +25,8 @@ impl Protocols {
     pub(crate) fn of(line: &Line) -> Self {
         let head = line.config.limits.head.get();
         let slowest = line.config.timeouts.head.get();
-        let buffer = head.max(LARGEST_READ);
+        // hyper reads heads and bodies through one buffer, of 8 KiB at least.
+        let buffer = head.max(8_192);
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())

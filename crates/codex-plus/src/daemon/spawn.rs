@@ -72,12 +72,15 @@ pub(crate) fn spawn(
             });
         }
         if said.as_ref().is_none_or(JoinHandle::is_finished)
-            && let Some(instance) = written_by(&child, state)
-            && Probe::new(instance.listen, token).is_healthy()
+            && let Some(instance) = healthy(&child, state, token)
         {
             return Ok(Spawned::Healthy(instance));
         }
         std::thread::sleep(Duration::from_millis(5));
+    }
+    // A tracer may hold the pipe; a proxy that serves is not ended for it.
+    if let Some(instance) = healthy(&child, state, token) {
+        return Ok(Spawned::Healthy(instance));
     }
     let pid = child.id();
     let _ = child.kill();
@@ -87,6 +90,11 @@ pub(crate) fn spawn(
         PATIENCE.as_secs(),
         state.log_file().display()
     )
+}
+
+/// What this child wrote about itself, once it answers.
+fn healthy(child: &Child, state: &StateDir, token: Option<&str>) -> Option<Instance> {
+    written_by(child, state).filter(|instance| Probe::new(instance.listen, token).is_healthy())
 }
 
 /// What this child wrote about itself, once it has.
